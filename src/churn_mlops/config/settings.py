@@ -1,0 +1,91 @@
+"""The configuration as frozen, typed settings: one class per section of `config/config.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Kind = Literal["numeric", "categorical", "boolean"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(_Section):
+    """Where the customers come from, and what their columns mean."""
+
+    source: Literal["sample", "table"] = "sample"
+    path: Path | None = None
+    customer_id: str | None = None
+    target: str | None = None
+    positive_label: str | int | float | bool | None = None
+    negative_label: str | int | float | bool | None = None
+    drop: tuple[str, ...] = ()
+    kinds: dict[str, Kind] = Field(default_factory=dict)
+    allow_leaky: tuple[str, ...] = ()
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    missing_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
+    rare_category_rows: Annotated[int, Field(ge=1)] = 20
+
+    @model_validator(mode="after")
+    def _table_is_complete(self) -> DataSettings:
+        if self.source == "table":
+            required = {"path": self.path, "target": self.target, "positive_label": self.positive_label}
+            absent = [f"data.{key}" for key, value in required.items() if value is None]
+            if absent:
+                msg = f"data.source is 'table', which also needs {' and '.join(absent)}"
+                raise ValueError(msg)
+        return self
+
+
+class TrainingSettings(_Section):
+    """How a model is fitted and evaluated."""
+
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    bootstrap_resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+
+
+class DecisionSettings(_Section):
+    """From a probability to a decision and a band; stored with each version at training time."""
+
+    threshold: Probability = 0.5
+    medium_risk: Probability = 0.3
+    high_risk: Probability = 0.6
+
+    @model_validator(mode="after")
+    def _bands_are_ordered(self) -> DecisionSettings:
+        if self.medium_risk > self.high_risk:
+            msg = f"decision.medium_risk ({self.medium_risk}) must not be above decision.high_risk ({self.high_risk})"
+            raise ValueError(msg)
+        return self
+
+
+class ArtifactsSettings(_Section):
+    """Where versions, aliases and rejected rows are kept."""
+
+    path: Path = Path("artifacts")
+
+
+class ServingSettings(_Section):
+    """How the HTTP service listens and what it accepts."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    max_missing_share: Probability = 0.5
+    reasons: Annotated[int, Field(ge=0)] = 3
+    grace_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+
+
+class Settings(_Section):
+    """Everything that can be configured; every key has a default, so an empty file is valid."""
+
+    data: DataSettings = DataSettings()
+    training: TrainingSettings = TrainingSettings()
+    decision: DecisionSettings = DecisionSettings()
+    artifacts: ArtifactsSettings = ArtifactsSettings()
+    serving: ServingSettings = ServingSettings()

@@ -1,0 +1,131 @@
+"""Reads a CSV, gzipped CSV or Parquet file as columns, setting aside rows that do not fit the header."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pa_parquet
+
+from churn_mlops.data.rejects import Reject
+from churn_mlops.errors import DataFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table as it stands in its file.
+
+    Attributes:
+        columns: the rows that fit the header; every column of a CSV file is text, untrimmed.
+        row_numbers: int64 [rows], the place of each row in the file, the first after the header being 1.
+        rejects: the rows that do not fit the header.
+        delimiter: what joins a row's fields when it is shown.
+    """
+
+    columns: pa.Table
+    row_numbers: npt.NDArray[np.int64]
+    rejects: tuple[Reject, ...] = ()
+    delimiter: str = ","
+
+
+def read_table(path: Path, delimiter: str = ",") -> RawTable:
+    """Read a file by its ending: .csv, .csv.gz or .parquet.
+
+    Raises:
+        DataFileError: the file is missing, a folder, empty, unreadable, of another kind, wrongly encoded, or its
+            header is unusable; the sentence names the file and what was expected.
+    """
+    try:
+        _check_file(path)
+        return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, delimiter)
+    except FileNotFoundError as error:
+        raise DataFileError(path, "there is no such file (paths are relative to the working directory).") from error
+    except PermissionError as error:
+        raise DataFileError(path, "permission denied; this user may not read it.") from error
+    except UnicodeDecodeError as error:
+        raise DataFileError(path, f"it is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
+    except (OSError, EOFError, csv.Error, pa.ArrowException) as error:
+        raise DataFileError(path, f"{_one_line(error)}.") from error
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise DataFileError(path, "it is a folder; name one .csv, .csv.gz or .parquet file.")
+    if path.stat().st_size == 0:
+        raise DataFileError(path, "it is empty; a header and rows were expected.")
+    if not path.name.endswith((".csv", ".csv.gz", ".parquet")):
+        raise DataFileError(path, f"its ending is {path.suffix!r}; .csv, .csv.gz or .parquet was expected.")
+
+
+def _read_csv(path: Path, delimiter: str) -> RawTable:
+    names = _read_header(path, delimiter)
+    rejects: list[Reject] = []
+
+    def set_aside(row: pa_csv.InvalidRow) -> str:
+        reason = f"the row has {row.actual_columns} fields; the header has {row.expected_columns}."
+        rejects.append(Reject(row.number - 1, reason, row.text))
+        return "skip"
+
+    try:
+        with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
+            columns = pa_csv.read_csv(
+                stream,
+                # row numbers are only known to a reader that goes through the file in order
+                read_options=pa_csv.ReadOptions(use_threads=False, block_size=1 << 24),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                ),
+            )
+    except pa.ArrowInvalid as error:
+        if "UTF8" not in str(error):
+            raise
+        raise DataFileError(path, f"it is not UTF-8 text ({_one_line(error)}); save it as UTF-8.") from error
+    aside = np.array([reject.row for reject in rejects], dtype=np.int64)
+    everything = np.arange(1, columns.num_rows + len(aside) + 1, dtype=np.int64)
+    return RawTable(columns, np.setdiff1d(everything, aside, assume_unique=True), tuple(rejects), delimiter)
+
+
+def _read_header(path: Path, delimiter: str) -> list[str]:
+    open_text = gzip.open if path.suffix == ".gz" else open
+    with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
+        names = next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
+    _check_names(path, names)
+    if len(names) == 1:
+        other = next((mark for mark in ";\t|," if mark != delimiter and mark in names[0]), None)
+        if other:
+            raise DataFileError(
+                path, f"its header is one field, {names[0]!r}; if {other!r} separates them, set data.delimiter."
+            )
+    return names
+
+
+def _read_parquet(path: Path) -> RawTable:
+    _check_names(path, pa_parquet.read_schema(path).names)
+    columns = pa_parquet.read_table(path)
+    return RawTable(columns, np.arange(1, columns.num_rows + 1, dtype=np.int64))
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataFileError(path, f"its header names {', '.join(map(repr, twice))} more than once.")
+    if any("\x00" in name or "\ufffd" in name for name in names):
+        raise DataFileError(path, "its header is not text; was it saved as UTF-16, or is it another kind of file?")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".")

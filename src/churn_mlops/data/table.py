@@ -1,0 +1,187 @@
+"""The operator's customer table, checked and typed: accepted rows, rejected rows, and what was left out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from churn_mlops.data.kinds import ReadColumn, read_column, why_left_out
+from churn_mlops.data.reading import RawTable, read_table
+from churn_mlops.data.rejects import Reject
+from churn_mlops.data.sample import SAMPLE_NAME, describe_sample, read_sample
+from churn_mlops.data.target import read_target
+from churn_mlops.errors import DataError, MissingColumn
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from churn_mlops.config.settings import DataSettings, Kind
+
+FEWEST_CHURNERS: Final = 50
+"""Below this many churners (or stayers) nothing that was learnt could be told from chance."""
+
+
+@dataclass(frozen=True)
+class CustomerTable:
+    """Customers to learn from.
+
+    Attributes:
+        name: what the table is called in manifests: a file's name without its folder.
+        is_sample: whether this is the sample that ships with the product.
+        features: one row per customer; float64, pandas "boolean" or pandas "category" columns.
+        kinds: the kind of each feature, in the order of the columns.
+        churned: bool [rows], whether the customer left.
+        customer_ids: text [rows], or None where the table has none.
+        rejects: rows left out, each with its reason.
+        left_out: why a column is no feature, by its name.
+        left_out_missing: bool [rows] by name, for left-out columns that are missing in part: where they are.
+        notes: what was noticed about a column and done, by its name.
+    """
+
+    name: str
+    is_sample: bool
+    features: pd.DataFrame
+    kinds: dict[str, Kind]
+    churned: npt.NDArray[np.bool_]
+    customer_ids: pd.Series | None
+    rejects: tuple[Reject, ...]
+    left_out: dict[str, str]
+    left_out_missing: dict[str, npt.NDArray[np.bool_]]
+    notes: dict[str, str]
+
+    @property
+    def rows_read(self) -> int:
+        """Rows in the file: used and rejected."""
+        return len(self.features) + len(self.rejects)
+
+    @property
+    def repeated_rows(self) -> int:
+        """Rows that equal an earlier one in everything but the customer id."""
+        return int(self.features.assign(**{"": self.churned}).duplicated().sum())
+
+    def fingerprint(self) -> str:
+        """Name the accepted content: sha256 over every feature and target value, in order."""
+        digest = hashlib.sha256("\x00".join(self.features.columns).encode())
+        digest.update(pd.util.hash_pandas_object(self.features, index=False).to_numpy().tobytes())
+        digest.update(self.churned.tobytes())
+        return digest.hexdigest()
+
+
+def load_customers(settings: DataSettings) -> CustomerTable:
+    """Read the table that the configuration names.
+
+    Returns:
+        The table as it is, even where `check_learnable` will refuse it: its rejected rows are worth writing first.
+
+    Raises:
+        DataError: the file, a column or the target cannot be used at all; the sentence says what was expected.
+    """
+    if settings.source == "sample":
+        if settings.path is not None:
+            raise DataError(
+                f"data.path is {str(settings.path)!r} but data.source is 'sample'; set data.source to 'table'."
+            )
+        return _check_table(read_sample(), describe_sample(settings), SAMPLE_NAME)
+    assert settings.path is not None  # noqa: S101 - a table without a path is no valid configuration
+    return _check_table(read_table(settings.path, settings.delimiter), settings, settings.path.name)
+
+
+def check_learnable(table: CustomerTable) -> None:
+    """Refuse a table that nothing could be learnt from.
+
+    Raises:
+        DataError: no usable rows or columns, one outcome only, or too few churners or stayers.
+    """
+    rows, churners = len(table.churned), int(table.churned.sum())
+    usable = f"{rows:,} usable rows" + (f" ({len(table.rejects):,} rejected)" if table.rejects else "")
+    fewest, word = min((churners, "churners"), (rows - churners, "customers who stayed"))
+    if rows == 0:
+        raise DataError(f"{table.name} has no rows that can be used: {usable}.")
+    if fewest == 0:
+        raise DataError(f"The target has one value on all {usable}; both outcomes are needed.")
+    if fewest < FEWEST_CHURNERS:
+        raise DataError(f"{table.name} has {fewest} {word} among {usable}; at least {FEWEST_CHURNERS} are needed.")
+    if table.features.empty:
+        left_out = "; ".join(f"{column!r}: {reason}" for column, reason in table.left_out.items())
+        raise DataError(f"{table.name} has no column that can be a feature ({left_out}).")
+
+
+def _check_table(raw: RawTable, settings: DataSettings, name: str) -> CustomerTable:
+    _check_names(settings, raw.columns.column_names)
+    target = read_target(raw.columns[settings.target], settings)
+    named = {settings.target, settings.customer_id, *settings.drop}
+    columns = {
+        column: read_column(raw.columns[column], column, settings.kinds.get(column), settings.missing_values)
+        for column in raw.columns.column_names
+        if column not in named
+    }
+    reasons = dict(target.rejected)
+    for column in columns.values():
+        for position, reason in column.rejected.items():
+            reasons.setdefault(position, reason)
+    accepted = np.ones(raw.columns.num_rows, dtype=bool)
+    accepted[list(reasons)] = False
+    kept = {name: _take(column, accepted) for name, column in columns.items()}
+    left_out = {column: problem for column, read in kept.items() if (problem := _problem(column, read, settings))}
+    features = {column: read for column, read in kept.items() if column not in left_out}
+    return CustomerTable(
+        name=name,
+        is_sample=settings.source == "sample",
+        features=pd.DataFrame({column: read.values for column, read in features.items()}, index=range(accepted.sum())),
+        kinds={column: read.kind for column, read in features.items() if read.kind},
+        churned=target.churned[accepted],
+        customer_ids=_customer_ids(raw, settings, accepted),
+        rejects=_rejects(raw, reasons),
+        left_out=left_out,
+        left_out_missing={column: kept[column].missing for column in left_out if 0 < kept[column].missing.mean() < 1},
+        notes={column: read.note for column, read in features.items() if read.note},
+    )
+
+
+def _check_names(settings: DataSettings, names: list[str]) -> None:
+    wanted = {"data.target": [settings.target], "data.customer_id": [settings.customer_id]}
+    wanted |= {"data.drop": [*settings.drop], "data.kinds": [*settings.kinds]}
+    wanted["data.allow_leaky"] = [*settings.allow_leaky]
+    for key, columns in wanted.items():
+        for column in columns:
+            if column is not None and column not in names:
+                raise MissingColumn(key, column, names)
+    if settings.target in (settings.customer_id, *settings.drop):
+        raise DataError(f"data.target ({settings.target!r}) is also named by data.customer_id or data.drop.")
+
+
+def _take(column: ReadColumn, accepted: npt.NDArray[np.bool_]) -> ReadColumn:
+    values = column.values[accepted].reset_index(drop=True)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.remove_unused_categories()
+    return ReadColumn(values, column.kind, column.problem, column.note)
+
+
+def _problem(name: str, column: ReadColumn, settings: DataSettings) -> str:
+    if column.kind is None:
+        return column.problem
+    if column.values.empty or name in settings.kinds:
+        return ""
+    return why_left_out(column, name, settings.rare_category_rows)
+
+
+def _customer_ids(raw: RawTable, settings: DataSettings, accepted: npt.NDArray[np.bool_]) -> pd.Series | None:
+    if settings.customer_id is None:
+        return None
+    return pd.Series(raw.columns[settings.customer_id].to_pandas()[accepted].astype("str")).reset_index(drop=True)
+
+
+def _rejects(raw: RawTable, reasons: dict[int, str]) -> tuple[Reject, ...]:
+    positions = sorted(reasons)
+    rows = raw.columns.take(positions).to_pylist() if positions else []
+    unfit = [
+        Reject(
+            int(raw.row_numbers[p]), reasons[p], raw.delimiter.join("" if v is None else str(v) for v in row.values())
+        )
+        for p, row in zip(positions, rows, strict=True)
+    ]
+    return tuple(sorted([*raw.rejects, *unfit], key=lambda reject: reject.row))

@@ -1,0 +1,115 @@
+"""Every error the product raises on purpose: a full sentence with the offending value and what was expected."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+class ChurnMlopsError(Exception):
+    """An error whose text is for the person who runs the product; command lines print it and end with 2."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class SettingsError(ChurnMlopsError):
+    """The configuration cannot be used: a missing file, an unknown key or a value of the wrong type."""
+
+
+class DataError(ChurnMlopsError):
+    """The customer table cannot be used as it stands."""
+
+
+class DataFileError(DataError):
+    """The file itself cannot be read as a table."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"Cannot read {path}: {problem}")
+
+
+class MissingColumn(DataError):
+    """A column that the configuration names is not in the table."""
+
+    def __init__(self, key: str, name: str, columns: Sequence[str]) -> None:
+        super().__init__(f"{key} names the column {name!r}, which the table does not have.{_closest(name, columns)}")
+
+
+class SuspectedLeak(DataError):
+    """A column alone all but decides the target, so it was most likely written after the customer left."""
+
+    def __init__(self, column: str, how: str, auc: float) -> None:
+        super().__init__(
+            f"The column {column!r} {how} all but decides the target (ROC AUC {auc:.3f} on its own): it was "
+            f"most likely recorded after the customer left. Add it to data.drop, or to data.allow_leaky if "
+            f"it is truly known beforehand."
+        )
+
+
+class NotWritable(ChurnMlopsError):
+    """A folder that must be written to refuses; inside a container the message carries the option to add."""
+
+    def __init__(self, folder: Path, owner: tuple[int, int], runner: tuple[int, int]) -> None:
+        super().__init__(
+            f"Cannot write to {folder}: it belongs to {owner[0]}:{owner[1]} and this process runs as "
+            f"{runner[0]}:{runner[1]}. In a container, add --user {owner[0]}:{owner[1]} to docker run."
+        )
+
+
+class ParityError(ChurnMlopsError):
+    """The exported graph and the fitted estimator disagree, so no version is written."""
+
+    def __init__(self, rows: str, difference: float, limit: float) -> None:
+        super().__init__(
+            f"model.onnx and the estimator differ by {difference:.2e} on {rows} (allowed: {limit:.0e}); "
+            f"no version was written."
+        )
+
+
+class RegistryError(ChurnMlopsError):
+    """The registry cannot do what was asked."""
+
+
+class VersionNotFound(RegistryError):
+    """No version of that name is in the registry."""
+
+    def __init__(self, version: str, versions: Sequence[str]) -> None:
+        super().__init__(f"There is no version {version!r}.{_closest(version, versions)}")
+
+
+class VersionRefused(RegistryError):
+    """A version folder fails a check and is not loaded."""
+
+    def __init__(self, version: str, problem: str) -> None:
+        super().__init__(f"Version {version} is refused: {problem}")
+
+
+class NoModel(ChurnMlopsError):
+    """No model is loaded, so nothing can be scored."""
+
+
+class FeatureSchemaMismatch(ChurnMlopsError):
+    """A customer's features do not fit the model's signature.
+
+    Attributes:
+        fields: names of the fields at fault, in the order of the sentence.
+    """
+
+    def __init__(self, detail: str, fields: Iterable[str]) -> None:
+        super().__init__(detail)
+        self.fields = tuple(fields)
+
+
+def _closest(name: str, known: Sequence[str], shown: int = 8) -> str:
+    """Say which known names are nearest to a wrong one."""
+    matches = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
+    if matches:
+        nearest = next(k for k in known if k.lower() == matches[0])
+        return f" The closest is {nearest!r}."
+    if not known:
+        return " There are none."
+    more = f" and {len(known) - shown} more" if len(known) > shown else ""
+    return f" There are: {', '.join(map(repr, known[:shown]))}{more}."
