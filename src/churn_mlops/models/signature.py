@@ -1,0 +1,78 @@
+"""The signature: the ordered features that a model takes, and what each may hold."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from churn_mlops.config.settings import Kind
+
+OTHER_CATEGORY: Final = -1
+"""The code of a category that is rare or was never seen; missing is NaN, the others count from 0."""
+
+LARGEST_NUMBER: Final = 3.4028234663852886e38
+"""The largest float32: numbers are kept within it, so that none becomes infinite in the graph."""
+
+type_of_kind: Final = {"numeric": "number", "boolean": "boolean", "categorical": "text"}
+"""What a value of each kind is called in sentences for people."""
+
+
+class Feature(BaseModel):
+    """One input of a model.
+
+    Attributes:
+        name: as in the customer table, to the letter.
+        kind: numeric, boolean or categorical.
+        categories: of a categorical feature, the texts with a code of their own: the code is the position.
+        rare_categories: texts seen too rarely for a code of their own (the most frequent 1,000 of them).
+        minimum: smallest value seen, of a numeric feature.
+        maximum: largest value seen, of a numeric feature.
+        typical: the median, or the most frequent value; None if it was never present.
+        missing_share: share of the training rows on which it is missing, 0 to 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: Kind
+    categories: tuple[str, ...] = ()
+    rare_categories: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    typical: bool | float | str | None = None
+    missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """The code of each category."""
+        return {category: code for code, category in enumerate(self.categories)}
+
+    def is_unseen(self, category: str) -> bool:
+        """Whether a text was never seen for this feature in training."""
+        return category not in self.codes and category not in self.rare_categories
+
+    def is_out_of_range(self, value: float) -> bool:
+        """Whether a number lies outside what was seen in training."""
+        return self.minimum is not None and self.maximum is not None and not self.minimum <= value <= self.maximum
+
+
+class Signature(BaseModel):
+    """The features of a model, in the order of the columns of its input matrix."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Signature:
+        if len(set(self.names)) < len(self.names):
+            msg = f"a feature name stands twice in {self.names}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The feature names in order."""
+        return tuple(feature.name for feature in self.features)

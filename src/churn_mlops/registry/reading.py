@@ -1,0 +1,148 @@
+"""Reads versions and aliases from the artifacts folder, and believes nothing that does not pass its check."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from churn_mlops.errors import NoModel, RegistryError, VersionNotFound, VersionRefused
+from churn_mlops.registry.manifest import FORMAT_VERSION, GRAPH, MANIFEST, Manifest, name_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_VERSION_NAME: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_Name = Annotated[str, Field(pattern=_VERSION_NAME.pattern)]
+
+
+class Aliases(BaseModel):
+    """Which version plays which part.
+
+    Attributes:
+        champion: the one that is served.
+        challenger: the newest one that waits to be promoted.
+        previous: the champion before; a rollback brings it back.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    champion: _Name | None = None
+    challenger: _Name | None = None
+    previous: _Name | None = None
+
+    def parts_of(self, version: str) -> list[str]:
+        """List the aliases that name a version."""
+        return [alias for alias, named in self if named == version]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The versions under an artifacts folder.
+
+    Attributes:
+        root: the folder that holds `models/` and `registry/`.
+    """
+
+    root: Path
+
+    @property
+    def models(self) -> Path:
+        """The folder of the version folders."""
+        return self.root / "models"
+
+    @property
+    def aliases_file(self) -> Path:
+        """The file of the aliases."""
+        return self.root / "registry" / "aliases.json"
+
+    def versions(self) -> list[str]:
+        """List the version folders, oldest first; half-written ones have other names and are not listed."""
+        if not self.models.is_dir():
+            return []
+        return sorted(entry.name for entry in self.models.iterdir() if _VERSION_NAME.fullmatch(entry.name))
+
+    def aliases(self) -> Aliases | None:
+        """Read the aliases; None where nothing was ever registered.
+
+        Raises:
+            RegistryError: the file is there but cannot be read as aliases.
+        """
+        try:
+            return Aliases.model_validate_json(self.aliases_file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise RegistryError(f"{self.aliases_file} cannot be used: {_first_problem(error)}.") from error
+
+    def champion(self) -> str:
+        """Name the version to serve: the champion, or the bundled sample while nothing was ever registered.
+
+        Raises:
+            NoModel: there is neither.
+        """
+        aliases = self.aliases()
+        if aliases is not None:
+            if aliases.champion is None:
+                raise NoModel("No version is champion; promote one with churn-mlops models promote VERSION.")
+            return aliases.champion
+        for version in reversed(self.versions()):
+            if self.read(version).sample:
+                return version
+        raise NoModel(f"There is no model in {self.models.name}/ yet; train one with churn-mlops train.")
+
+    def read(self, version: str) -> Manifest:
+        """Read and check a version's manifest.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionRefused: its format is unknown, or its content is not the one that its name stands for.
+        """
+        file = self._folder(version) / MANIFEST
+        try:
+            content: dict[str, Any] = json.loads(file.read_bytes())
+            named = content.pop("version")
+            if content["format_version"] != FORMAT_VERSION:
+                raise VersionRefused(
+                    version,
+                    f"its format_version is {content['format_version']!r} and this program reads {FORMAT_VERSION}.",
+                )
+            manifest = Manifest.model_validate({"version": named, **content})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise VersionRefused(version, f"{MANIFEST} cannot be read ({_first_problem(error)}).") from error
+        if not named == version == name_version(manifest.created_at, content):
+            raise VersionRefused(version, f"{MANIFEST} does not hold the content that the version's name stands for.")
+        return manifest
+
+    def read_file(self, manifest: Manifest, name: str = GRAPH) -> bytes:
+        """Read one file of a version whole, and check it against the hash in the manifest.
+
+        Raises:
+            VersionRefused: the file is missing, unreadable or not the one that was written.
+        """
+        if name not in manifest.files:
+            raise VersionRefused(manifest.version, f"{MANIFEST} has no hash of {name}.")
+        try:
+            content = (self._folder(manifest.version) / name).read_bytes()
+        except OSError as error:
+            raise VersionRefused(manifest.version, f"{name} cannot be read ({error.strerror}).") from error
+        if hashlib.sha256(content).hexdigest() != manifest.files[name]:
+            raise VersionRefused(manifest.version, f"the sha256 of {name} is not the one in {MANIFEST}.")
+        return content
+
+    def _folder(self, version: str) -> Path:
+        # the name is checked before it becomes part of a path
+        if not _VERSION_NAME.fullmatch(version) or not (self.models / version).is_dir():
+            raise VersionNotFound(version, self.versions())
+        return self.models / version
+
+
+def _first_problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,136 @@
+"""Changes the registry: adds versions and moves aliases, one process at a time, each change whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from filelock import FileLock
+
+from churn_mlops.atomic_files import explain_unwritable, replace_file, sync_folder
+from churn_mlops.errors import RegistryError
+from churn_mlops.registry.manifest import MANIFEST, Manifest, seal
+from churn_mlops.registry.reading import Aliases, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_UNFINISHED: Final = ".unfinished-"
+_LOCK_SECONDS: Final = 60
+
+
+def register(registry: Registry, draft: Manifest, files: Mapping[str, bytes]) -> Manifest:
+    """Add a version: written beside its place and renamed in, so that a killed job leaves nothing half-made.
+
+    The first version ever registered becomes champion; a later one becomes challenger.
+
+    Args:
+        registry: where to.
+        draft: the manifest; its version and file hashes are filled in here.
+        files: the content of every other file, by name.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        NotWritable: the artifacts folder refuses.
+        OSError: the disk is full or fails; the registry is then as it was.
+    """
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = seal(draft.model_copy(update={"files": hashes}))
+    with _lock(registry):
+        for leftover in registry.models.glob(f"{_UNFINISHED}*"):  # its writer held this lock, so it is gone
+            shutil.rmtree(leftover)
+        _write_folder(registry, manifest, files)
+        aliases = registry.aliases() or Aliases()
+        part = "challenger" if aliases.champion else "champion"
+        _write_aliases(registry, aliases.model_copy(update={part: manifest.version}))
+    return manifest
+
+
+def promote(registry: Registry, version: str) -> Aliases:
+    """Make a version champion, and the champion `previous`.
+
+    Raises:
+        VersionNotFound: there is no such version.
+        VersionRefused: it fails its checks; the champion stays.
+        RegistryError: it is champion already.
+    """
+    manifest = registry.read(version)
+    registry.read_file(manifest)
+    with _lock(registry):
+        aliases = registry.aliases() or Aliases()
+        if aliases.champion == version:
+            raise RegistryError(f"{version} is champion already.")
+        challenger = None if aliases.challenger == version else aliases.challenger
+        moved = Aliases(champion=version, challenger=challenger, previous=aliases.champion)
+        _write_aliases(registry, moved)
+    return moved
+
+
+def roll_back(registry: Registry) -> Aliases:
+    """Swap champion and previous.
+
+    Raises:
+        RegistryError: there is no previous champion.
+        VersionRefused: the previous champion fails its checks; the champion stays.
+    """
+    with _lock(registry):
+        aliases = registry.aliases() or Aliases()
+        if aliases.previous is None:
+            raise RegistryError("There is no previous champion to go back to.")
+        registry.read_file(registry.read(aliases.previous))
+        moved = aliases.model_copy(update={"champion": aliases.previous, "previous": aliases.champion})
+        _write_aliases(registry, moved)
+    return moved
+
+
+def require_writable(registry: Registry) -> None:
+    """Make sure, before any work is done, that versions can be written.
+
+    Raises:
+        NotWritable: they cannot; the sentence says who may, and what to add to docker run.
+    """
+    with _lock(registry), tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=registry.models):
+        pass
+
+
+def _write_folder(registry: Registry, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=registry.models))
+    try:
+        content = manifest.model_dump_json(indent=2).encode() + b"\n"
+        for name, data in {**files, MANIFEST: content}.items():
+            _write_synced(unfinished / name, data)
+        unfinished.chmod(0o755)
+        sync_folder(unfinished)
+        unfinished.rename(registry.models / manifest.version)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    sync_folder(registry.models)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_aliases(registry: Registry, aliases: Aliases) -> None:
+    replace_file(registry.aliases_file, aliases.model_dump_json(indent=2).encode() + b"\n")
+
+
+@contextmanager
+def _lock(registry: Registry) -> Iterator[None]:
+    with explain_unwritable(registry.root):
+        registry.models.mkdir(parents=True, exist_ok=True)
+        registry.aliases_file.parent.mkdir(parents=True, exist_ok=True)
+        # the kernel lets go of this lock when its holder dies
+        with FileLock(registry.aliases_file.with_name(".lock"), timeout=_LOCK_SECONDS, mode=0o666):
+            yield

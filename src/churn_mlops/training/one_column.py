@@ -1,0 +1,97 @@
+"""What a single column can do: the rule every model must beat, and the leak that no column may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from churn_mlops.errors import SuspectedLeak
+from churn_mlops.models.metrics import ScoreCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from churn_mlops.data.table import CustomerTable
+
+LEAK_AUC: Final = 0.98
+"""From this ROC AUC on, a single column is suspected of having been recorded after the customer left."""
+
+_BINS: Final = 20
+_PRIOR_ROWS: Final = 20
+_PRESENT_ENOUGH: Final = 0.01
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """The churn rate by bins (numbers) or values (others) of one column, as a prediction.
+
+    Attributes:
+        column: the feature.
+        probability: float64 [rows], out of fold.
+        counts: the same with the outcomes, ready for metrics.
+    """
+
+    column: str
+    probability: npt.NDArray[np.float64]
+    counts: ScoreCounts
+
+
+def find_best_rule(table: CustomerTable, fold: npt.NDArray[np.intp]) -> ColumnRule:
+    """Find the column whose rule has the lowest out-of-fold log loss; `fold` is int [rows]."""
+    rules = (_fit_rule(str(name), values, table.churned, fold) for name, values in table.features.items())
+    return min(rules, key=lambda rule: rule.counts.metrics().log_loss)
+
+
+def refuse_leaks(table: CustomerTable, fold: npt.NDArray[np.intp], allowed: tuple[str, ...]) -> None:
+    """Refuse a table in which one column, or where it is missing, all but decides the target.
+
+    Columns that were left out are looked at too: a date of cancellation is no feature, but its absence from those
+    who stayed should not go by without a word.
+
+    Raises:
+        SuspectedLeak: for the first such column that is not `allowed`.
+    """
+    for column, how, auc in _suspects(table, fold):
+        if auc >= LEAK_AUC and column not in allowed:
+            raise SuspectedLeak(column, how, auc)
+
+
+def _suspects(table: CustomerTable, fold: npt.NDArray[np.intp]) -> Iterator[tuple[str, str, float]]:
+    missing = {str(name): values.isna().to_numpy() for name, values in table.features.items()}
+    for column, absent in (missing | table.left_out_missing).items():
+        if absent.any():
+            yield column, "by being missing or not", _two_sided_auc(table.churned, absent.astype(float))
+    for name, values in table.features.items():
+        yield str(name), "", _fit_rule(str(name), values, table.churned, fold).counts.metrics().roc_auc
+        if table.kinds[str(name)] == "numeric" and values.notna().mean() >= _PRESENT_ENOUGH:
+            yield str(name), "", _two_sided_auc(table.churned, values.fillna(values.median()).to_numpy())
+
+
+def _two_sided_auc(churned: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> float:
+    auc = ScoreCounts.count(churned, score).metrics().roc_auc
+    return max(auc, 1 - auc)
+
+
+def _fit_rule(column: str, values: pd.Series, churned: npt.NDArray[np.bool_], fold: npt.NDArray[np.intp]) -> ColumnRule:
+    levels, _ = pd.factorize(_coarsen(values), use_na_sentinel=False)
+    probability = np.empty(len(values))
+    for number in range(int(fold.max()) + 1):
+        train, test = fold != number, fold == number
+        left = np.bincount(levels[train], churned[train], levels.max() + 1)
+        customers = np.bincount(levels[train], minlength=levels.max() + 1)
+        base_rate = churned[train].mean()
+        # a level seen rarely is drawn towards the base rate, one never seen is the base rate
+        probability[test] = ((left + _PRIOR_ROWS * base_rate) / (customers + _PRIOR_ROWS))[levels[test]]
+    return ColumnRule(column, probability, ScoreCounts.count(churned, probability))
+
+
+def _coarsen(values: pd.Series) -> pd.Series:
+    if not pd.api.types.is_float_dtype(values) or values.nunique() <= _BINS:
+        return values
+    edges = np.unique(np.nanquantile(values, np.linspace(0, 1, _BINS + 1)))
+    return pd.Series(np.searchsorted(edges[1:-1], values, side="right")).where(values.notna().to_numpy(), np.nan)
