@@ -91,6 +91,10 @@ class NoModel(ChurnMlopsError):
     """No model is loaded, so nothing can be scored."""
 
 
+class MalformedRequest(ChurnMlopsError):
+    """A request's body is not what it says it is: no JSON, or cut short."""
+
+
 class FeatureSchemaMismatch(ChurnMlopsError):
     """A customer's features do not fit the model's signature.
 

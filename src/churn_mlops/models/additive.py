@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT, PROBABILITY
 from churn_mlops.models.signature import LARGEST_NUMBER, OTHER_CATEGORY, Feature, Signature
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 OPSET = 17
 """ONNX operator set of the graphs: old enough for every runtime of the last years."""
-
-INPUT, PROBABILITY, CONTRIBUTIONS = "features", "churn_probability", "contributions"
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ MAX_CATEGORIES = 1000
 class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """Learns the signature of a frame and encodes frames by it.
 
-    Numbers become themselves rounded to float32 (the precision of the served graph; beyond it, its largest), booleans 0 and 1, categories
-    their code, rare and unseen categories `OTHER_CATEGORY`, and missing values NaN.
+    Numbers become themselves rounded to float32 (the precision of the served graph; beyond it, its largest), booleans
+    0 and 1, categories their code, rare and unseen categories `OTHER_CATEGORY`, and missing values NaN.
 
     Args:
         kinds: the kind of every feature, in order.

@@ -10,7 +10,7 @@ import onnxruntime
 import pandas as pd
 
 from churn_mlops.errors import ParityError
-from churn_mlops.models.additive import CONTRIBUTIONS, INPUT, PROBABILITY
+from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT, PROBABILITY
 
 if TYPE_CHECKING:
     import numpy.typing as npt

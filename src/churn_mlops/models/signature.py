@@ -15,9 +15,6 @@ OTHER_CATEGORY: Final = -1
 LARGEST_NUMBER: Final = 3.4028234663852886e38
 """The largest float32: numbers are kept within it, so that none becomes infinite in the graph."""
 
-type_of_kind: Final = {"numeric": "number", "boolean": "boolean", "categorical": "text"}
-"""What a value of each kind is called in sentences for people."""
-
 
 class Feature(BaseModel):
     """One input of a model.

@@ -77,7 +77,9 @@ class Registry:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            raise RegistryError(f"{self.aliases_file} cannot be used: {_first_problem(error)}.") from error
+            raise RegistryError(
+                f"registry/{self.aliases_file.name} cannot be used: {_first_problem(error)}."
+            ) from error
 
     def champion(self) -> str:
         """Name the version to serve: the champion, or the bundled sample while nothing was ever registered.

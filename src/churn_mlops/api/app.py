@@ -1,0 +1,78 @@
+"""The HTTP service. Importing this module reads no configuration, loads no model and touches no network."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi_offline import FastAPIOffline
+
+import churn_mlops
+from churn_mlops.api.access_log import LOGGING, AccessLog
+from churn_mlops.api.errors import handle_errors
+from churn_mlops.api.openapi import build_openapi
+from churn_mlops.api.routes import router
+from churn_mlops.api.served_model import ServedModel
+from churn_mlops.config import load_settings
+from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
+from churn_mlops.registry.reading import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import FastAPI
+
+    from churn_mlops.config import Settings
+
+_log = logging.getLogger("churn_mlops.api")
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the service.
+
+    Args:
+        settings: the configuration; without it, read at start from the file that `CHURN_MLOPS_CONFIG` names.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logging.config.dictConfig(LOGGING)
+        app.state.settings = settings or load_settings()
+        app.state.served, app.state.problem = _load(Registry(app.state.settings.artifacts.path))
+        yield
+
+    app: FastAPI = FastAPIOffline(
+        redoc_url=None,
+        title="churn-mlops",
+        summary="Which customers are about to leave, how sure that is, and why.",
+        version=churn_mlops.__version__,
+        lifespan=lifespan,
+    )
+    app.state.served = app.state.problem = None
+    app.include_router(router)
+    app.add_middleware(AccessLog)
+    handle_errors(app)
+
+    def openapi() -> dict[str, Any]:
+        return build_openapi(app, app.state.served.schema if app.state.served else None)
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    return app
+
+
+def _load(registry: Registry) -> tuple[ServedModel | None, ChurnMlopsError | None]:
+    try:
+        served = ServedModel.load(registry)
+    except (NoModel, RegistryError) as error:
+        level = logging.WARNING if isinstance(error, NoModel) else logging.ERROR
+        _log.log(level, "no model is served", extra={"error": type(error).__name__, "detail": str(error)})
+        return None, error
+    manifest = served.scorer.manifest
+    about = {"model_version": manifest.version, "model": manifest.model, "sample": manifest.sample}
+    _log.info("model loaded", extra=about)
+    return served, None
+
+
+app = create_app()

@@ -1,0 +1,149 @@
+"""The request of /predict, made from the model's signature: validated straight from the bytes that came in."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from churn_mlops.errors import FeatureSchemaMismatch, MalformedRequest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from churn_mlops.inference.encoding import Value
+    from churn_mlops.models.signature import Feature, Signature
+
+_STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
+_TYPE: Final[dict[str, type]] = {"numeric": float, "boolean": bool, "categorical": str}
+_WORD: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
+_SHOWN: Final = 10
+_LONGEST_ID: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One customer to score.
+
+    Attributes:
+        customer_id: as the client sent it; echoed, never looked at.
+        values: one per feature, in the signature's order, of the feature's kind or None.
+    """
+
+    customer_id: str | int | None
+    values: tuple[Value, ...]
+
+
+class RequestSchema:
+    """What a client may send for one model.
+
+    Args:
+        signature: the model's features.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        # field names of the table need not be identifiers, so they are aliases; the order is the signature's
+        fields: dict[str, Any] = {f"f{place}": _field(feature) for place, feature in enumerate(signature.features)}
+        features = create_model("Features", __config__=_STRICT, **fields)
+        features.__doc__ = "The customer's features; one that is null or absent is used as missing."
+        self._model = create_model(
+            "PredictRequest",
+            __config__=_STRICT,
+            customer_id=(Annotated[str, Field(max_length=_LONGEST_ID)] | int | None, None),
+            features=(features, ...),
+        )
+
+    def read(self, body: bytes) -> Customer:
+        """Read one customer from a request's body.
+
+        Raises:
+            MalformedRequest: the body is no JSON.
+            FeatureSchemaMismatch: a field is unknown, of the wrong type, or not finite; every one is named.
+        """
+        try:
+            request: Any = self._model.model_validate_json(body)
+        except ValidationError as error:
+            raise self._refusal(error.errors(include_url=False)) from None
+        return Customer(request.customer_id, tuple(request.features.__dict__.values()))
+
+    def json_schema(self) -> dict[str, Any]:
+        """Give the JSON schema of the request, its parts under `#/components/schemas/`."""
+        return self._model.model_json_schema(ref_template="#/components/schemas/{model}")
+
+    def example(self) -> dict[str, Any]:
+        """Give a request that works: a customer who is typical in everything."""
+        return {
+            "customer_id": "7590-VHVEG",
+            "features": {feature.name: _plain(feature.typical) for feature in self._signature.features},
+        }
+
+    def _refusal(self, errors: list[ErrorDetails]) -> MalformedRequest | FeatureSchemaMismatch:
+        if errors[0]["type"] == "json_invalid":
+            return MalformedRequest(f"The body is not valid JSON: {errors[0]['ctx']['error']}.")
+        problems: dict[str, str] = {}
+        for error in errors:
+            location = error["loc"]
+            # of a customer id, a location goes on with the types that were tried
+            name = (
+                str(location[1] if location[0] == "features" and len(location) > 1 else location[0])
+                if location
+                else "body"
+            )
+            problems.setdefault(name, self._problem(name, error))
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        return FeatureSchemaMismatch("; ".join([*problems.values()][:_SHOWN]) + more + ".", problems)
+
+    def _problem(self, name: str, error: ErrorDetails) -> str:
+        if error["loc"][:1] != ("features",) or len(error["loc"]) == 1:
+            return _request_problem(name, error)
+        if error["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(name, self._signature.names, n=1, cutoff=0.5)
+            return f"{name!r} is not a feature of this model" + (f" (the closest is {close[0]!r})" if close else "")
+        feature = next(feature for feature in self._signature.features if feature.name == name)
+        if error["type"] == "finite_number":
+            return f"{name!r} is not finite; a number or null was expected"
+        return f"{name!r} is {_shorten(error['input'])}; {_WORD[feature.kind]} or null was expected"
+
+
+def _request_problem(name: str, error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"{name!r} is not a field of the request; 'customer_id' and 'features' are"
+    if error["type"] == "missing":
+        return f"{name!r} is missing from the request"
+    expected = {
+        "features": "an object of feature names and values",
+        "customer_id": f"a text of at most {_LONGEST_ID} characters, a whole number or null",
+        "body": "an object with 'customer_id' and 'features'",
+    }
+    return f"{name!r} is {_shorten(error['input'])}; {expected[name]} was expected"
+
+
+def _plain(value: Value) -> Value:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _field(feature: Feature) -> tuple[Any, None]:
+    about: dict[str, Any] = {"x-kind": feature.kind, "x-missing-share": round(feature.missing_share, 4)}
+    if feature.kind == "categorical":
+        about["x-categories"] = list(feature.categories)
+        seen = ", ".join(map(repr, feature.categories)) or "none often enough to tell apart"
+        seen += f" and {len(feature.rare_categories)} rare ones" if feature.rare_categories else ""
+    elif feature.kind == "numeric":
+        about["x-range"] = [feature.minimum, feature.maximum]
+        seen = f"{feature.minimum} to {feature.maximum}" if feature.minimum is not None else "nothing: always missing"
+    else:
+        seen = "true and false"
+    limits: dict[str, Any] = {"allow_inf_nan": False} if feature.kind == "numeric" else {}
+    description = f"{feature.kind}; seen in training: {seen}"
+    return (
+        _TYPE[feature.kind] | None,
+        Field(default=None, alias=feature.name, description=description, json_schema_extra=about, **limits),
+    )

@@ -1,0 +1,53 @@
+"""The shapes of the service's answers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from churn_mlops.inference.encoding import InputQuality
+from churn_mlops.inference.reasons import Reason
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class Health(_Answer):
+    """The process is alive; `model_version` is null while no model is loaded."""
+
+    status: Literal["ok"] = "ok"
+    model_version: str | None
+
+
+class Ready(_Answer):
+    """A model is loaded and answers."""
+
+    status: Literal["ready"] = "ready"
+    model_version: str
+
+
+class Prediction(_Answer):
+    """A scored customer."""
+
+    customer_id: str | int | None
+    churn_probability: float = Field(ge=0, le=1)
+    churn_predicted: bool
+    risk_band: Literal["low", "medium", "high"]
+    reasons: list[Reason]
+    input_quality: InputQuality
+    model_version: str
+
+
+class ErrorAnswer(_Answer):
+    """Every refusal and failure has this body."""
+
+    error: str
+    detail: str
+    fields: list[str]
+
+
+def describe_errors(**statuses: str) -> dict[int | str, dict[str, Any]]:
+    """Document error answers in OpenAPI: `describe_errors(s422="…")`."""
+    return {int(status[1:]): {"model": ErrorAnswer, "description": text} for status, text in statuses.items()}

@@ -1,0 +1,61 @@
+"""Runs the service in this process: `churn-mlops serve` and `python -m churn_mlops.api`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from churn_mlops.api.access_log import LOGGING
+from churn_mlops.api.app import create_app
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+    from churn_mlops.config import Settings
+
+
+def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: None) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight then have `serving.grace_seconds` to finish.
+
+    Args:
+        settings: the configuration.
+        on_ready: given, once a model is being served, a shell command that asks it something.
+    """
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.serving.host,
+        port=settings.serving.port,
+        log_config=LOGGING,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.serving.grace_seconds,
+    )
+    _Server(config, app, on_ready).run()
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens with a model behind it."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, on_ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        served = self._app.state.served
+        if self.started and served:
+            self._on_ready(curl_line(self.config.port, served.schema.example()))
+
+
+def curl_line(port: int, example: object) -> str:
+    """Write the shell command that posts an example to /predict."""
+    body = shlex.quote(json.dumps(example, ensure_ascii=False))
+    return f"curl -s http://127.0.0.1:{port}/predict -H 'content-type: application/json' -d {body}"

@@ -1,0 +1,91 @@
+"""The scorer: encoded customers in, churn probabilities and contributions out, through ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+
+from churn_mlops.cpu_quota import available_cpus
+from churn_mlops.errors import VersionRefused
+from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT, PROBABILITY
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from churn_mlops.registry.manifest import Manifest
+    from churn_mlops.registry.reading import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model says of some customers.
+
+    Attributes:
+        probability: float32 [rows], calibrated churn probability.
+        contributions: float32 [rows, features], in log-odds before calibration.
+    """
+
+    probability: npt.NDArray[np.float32]
+    contributions: npt.NDArray[np.float32]
+
+
+class Scorer:
+    """A version that is loaded, checked against its signature, and warmed.
+
+    Args:
+        manifest: of the version.
+        graph: content of its model.onnx.
+
+    Raises:
+        VersionRefused: the graph cannot be loaded, or does not fit the signature.
+    """
+
+    def __init__(self, manifest: Manifest, graph: bytes) -> None:
+        self.manifest = manifest
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = available_cpus()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise VersionRefused(
+                manifest.version, f"ONNX Runtime cannot load model.onnx ({type(error).__name__})."
+            ) from error
+        self._check()
+        self.score(np.full((1, len(manifest.signature.features)), np.nan, dtype=np.float32))
+
+    @property
+    def version(self) -> str:
+        """The name of the version."""
+        return self.manifest.version
+
+    def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
+        """Score customers, float32 [rows, features], encoded as `encode_customer` does."""
+        return Scores(*self._session.run([PROBABILITY, CONTRIBUTIONS], {INPUT: matrix}))
+
+    def _check(self) -> None:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        names = [value.name for value in inputs], {value.name for value in outputs}
+        if names[0] != [INPUT] or not names[1] >= {PROBABILITY, CONTRIBUTIONS}:
+            problem = f"model.onnx maps {names[0]} to {sorted(names[1])}, not {INPUT} to {PROBABILITY}."
+            raise VersionRefused(self.version, problem)
+        found = inputs[0].type, inputs[0].shape[-1]
+        expected = "tensor(float)", len(self.manifest.signature.features)
+        if found != expected:
+            problem = f"model.onnx takes {found[0]} of {found[1]} features, and the signature has {expected[1]}."
+            raise VersionRefused(self.version, problem)
+
+
+def load_champion(registry: Registry) -> Scorer:
+    """Load the version to serve, after checking its hashes; nothing is ever unpickled.
+
+    Raises:
+        NoModel: there is none.
+        RegistryError: it cannot be found or fails its checks.
+    """
+    manifest = registry.read(registry.champion())
+    return Scorer(manifest, registry.read_file(manifest))

@@ -1,0 +1,115 @@
+"""Shows a training job: a progress bar and a table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from churn_mlops.registry.manifest import Estimate, Manifest
+    from churn_mlops.training.job import TrainedVersion
+    from churn_mlops.training.steps import Observer, Step
+
+_TITLES: Final = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "log loss (lower is better)",
+    "brier": "Brier score (lower is better)",
+    "calibration_error": "calibration error (lower is better)",
+    "lift_at_10": "lift at 10 %",
+}
+
+
+@contextmanager
+def show_steps(console: Console) -> Iterator[Observer]:
+    """Give an observer that shows each step as it begins."""
+    if not console.is_terminal:
+        yield lambda step: console.print(f"[{step.number}/{step.total}] {step.name}", markup=False, highlight=False)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def observe(step: Step) -> None:
+            progress.update(task, description=step.name, completed=step.number - 1, total=step.total)
+
+        yield observe
+
+
+def show_version(console: Console, trained: TrainedVersion) -> None:
+    """Show what was read, what was left out, how good the model is, and what is served now."""
+    manifest = trained.manifest
+    for line in _describe_data(manifest):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if manifest.data.rows_rejected:
+        console.print(f"rejected rows, with reasons: {trained.rejects}", markup=False, highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        console.print(_table(manifest))
+    else:
+        for row in _rows(manifest):
+            console.print(" | ".join(row), markup=False, highlight=False, soft_wrap=True)
+    for line in _describe_outcome(trained):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _describe_data(manifest: Manifest) -> Iterator[str]:
+    data = manifest.data
+    yield (
+        f"{data.name}: {data.rows_read:,} rows read, {data.rows_used:,} used, {data.rows_rejected:,} rejected; "
+        f"{data.churn_rate:.2%} churned"
+    )
+    if data.rows_repeated:
+        yield f"{data.rows_repeated:,} rows repeat an earlier one; they are evaluated in one fold with it"
+    kinds = [feature.kind for feature in manifest.signature.features]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    yield f"{len(kinds)} features: {counts}"
+    for column, note in data.notes.items():
+        yield f"note: {column!r}: {note}"
+    for column, reason in data.left_out.items():
+        yield f"warning: {column!r} is left out: {reason}"
+
+
+def _describe_outcome(trained: TrainedVersion) -> Iterator[str]:
+    manifest = trained.manifest
+    yield f"graph and estimator agree within {max(manifest.parity.rows, manifest.parity.edge_rows):.0e} on all rows and edge rows"
+    if trained.champion == manifest.version:
+        yield f"version {manifest.version} is champion: it is what is served"
+    else:
+        yield f"version {manifest.version} waits as challenger; {trained.champion} is served"
+        yield f"to serve it: churn-mlops models promote {manifest.version}"
+
+
+def _table(manifest: Manifest) -> Table:
+    header, *rows = _rows(manifest)
+    table = Table(caption=manifest.evaluation.method, caption_justify="left")
+    for place, title in enumerate(header):
+        table.add_column(title, justify="left" if place == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _rows(manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
+    evaluation = manifest.evaluation
+    yield "metric", f"{manifest.model} [95 % interval]", f"best rule: {evaluation.best_rule.column}", "no skill"
+    for name, title in _TITLES.items():
+        rule = evaluation.best_rule.metrics[name].value
+        yield title, _show(evaluation.metrics[name]), f"{rule:.3f}", f"{evaluation.no_skill[name]:.3f}"
+
+
+def _show(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
