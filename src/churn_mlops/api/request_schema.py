@@ -85,13 +85,9 @@ class RequestSchema:
             return MalformedRequest(f"The body is not valid JSON: {errors[0]['ctx']['error']}.")
         problems: dict[str, str] = {}
         for error in errors:
-            location = error["loc"]
-            # of a customer id, a location goes on with the types that were tried
-            name = (
-                str(location[1] if location[0] == "features" and len(location) > 1 else location[0])
-                if location
-                else "body"
-            )
+            # of a feature, the location is "features" and its name; of a customer id, it goes on with the types tried
+            first, *rest = error["loc"] or ("body",)
+            name = str(rest[0] if first == "features" and rest else first)
             problems.setdefault(name, self._problem(name, error))
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         return FeatureSchemaMismatch("; ".join([*problems.values()][:_SHOWN]) + more + ".", problems)

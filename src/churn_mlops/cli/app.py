@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Churn prediction you run yourself: train a calibrated, explainable model on your customer table, and serve it.",
+    help="Churn prediction you run yourself: train a calibrated model on your customer table, and serve it.",
     epilog="Start with: churn-mlops train, then churn-mlops serve. Every command explains itself with --help.",
 )
 app.command()(train)

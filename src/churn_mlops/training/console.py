@@ -72,6 +72,8 @@ def _describe_data(manifest: Manifest) -> Iterator[str]:
         f"{data.name}: {data.rows_read:,} rows read, {data.rows_used:,} used, {data.rows_rejected:,} rejected; "
         f"{data.churn_rate:.2%} churned"
     )
+    if manifest.sample:
+        yield "this is the sample that ships with the product; data.source: table trains on yours"
     if data.rows_repeated:
         yield f"{data.rows_repeated:,} rows repeat an earlier one; they are evaluated in one fold with it"
     kinds = [feature.kind for feature in manifest.signature.features]
@@ -85,7 +87,8 @@ def _describe_data(manifest: Manifest) -> Iterator[str]:
 
 def _describe_outcome(trained: TrainedVersion) -> Iterator[str]:
     manifest = trained.manifest
-    yield f"graph and estimator agree within {max(manifest.parity.rows, manifest.parity.edge_rows):.0e} on all rows and edge rows"
+    difference = max(manifest.parity.rows, manifest.parity.edge_rows)
+    yield f"graph and estimator agree within {difference:.0e} on all rows and edge rows"
     if trained.champion == manifest.version:
         yield f"version {manifest.version} is champion: it is what is served"
     else:
