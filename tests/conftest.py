@@ -1,0 +1,66 @@
+"""What every test may use: real tables, a version trained once, and a clean environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from churn_mlops.config.settings import ArtifactsSettings, DataSettings, Settings, TrainingSettings
+from churn_mlops.registry.reading import Registry
+from churn_mlops.training.job import TrainedVersion, train_baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the configuration of the shell it was started from."""
+    for variable in list(os.environ):
+        if variable.upper().startswith("CHURN_MLOPS"):
+            monkeypatch.delenv(variable)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Give the path of a real table beside the checkout, or skip with a sentence that names it."""
+
+    def find(name: str) -> Path:
+        path = SHARED_DATA / name
+        if not path.is_file():
+            pytest.skip(f"needs the real table {name} in shared/data beside the checkout")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def sample_version(tmp_path_factory: pytest.TempPathFactory) -> TrainedVersion:
+    """The baseline, trained once on the sample table into a registry of its own (see `sample_settings`)."""
+    return train_baseline(_settings(tmp_path_factory.getbasetemp() / "sample-artifacts"))
+
+
+@pytest.fixture
+def sample_settings(sample_version: TrainedVersion, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of `sample_version`: its registry must not be changed."""
+    return _settings(tmp_path_factory.getbasetemp() / "sample-artifacts")
+
+
+@pytest.fixture
+def sample_registry(sample_settings: Settings) -> Registry:
+    """The registry of `sample_version`, to read only."""
+    return Registry(sample_settings.artifacts.path)
+
+
+def _settings(artifacts: Path) -> Settings:
+    return Settings(
+        data=DataSettings(source="sample"),
+        training=TrainingSettings(bootstrap_resamples=100),
+        artifacts=ArtifactsSettings(path=artifacts),
+    )
