@@ -1,0 +1,57 @@
+# The training and batch image: everything of the API image's, and what a model is made with.
+#   docker build -f docker/Dockerfile.ml -t techitfactory/churn-ml:v1.0 .
+ARG BASE=python:3.13-slim-trixie
+
+# --- packages: locked by hash, byte-compiled here because the running container may not write ---
+FROM ${BASE} AS packages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv --without-pip /opt/venv
+COPY requirements/ml.txt /build/requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --no-compile --require-hashes -r /build/requirements/ml.txt
+# What the wheels bring that is never loaded here: tests, type stubs, C headers and the second documentation page.
+RUN find /opt/venv/lib/python3*/site-packages \
+    \( -name tests -o -name '*.pyi' -o -path '*/onnxruntime/capi/libonnxruntime.so.*' \
+        -o -path '*/onnxruntime/transformers' -o -path '*/numpy/f2py' -o -path '*/numpy/_core/include' \
+        -o -path '*/pyarrow/include' -o -path '*/fastapi_offline/static/redoc.standalone.js' \) \
+    -prune -exec rm -rf {} + \
+    && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib
+
+# --- our code as a wheel ---
+FROM packages AS build
+COPY requirements/build.txt /build/requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --target /opt/build --require-hashes -r /build/requirements/build.txt
+WORKDIR /build
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+RUN PYTHONPATH=/opt/build python -m flit_core.wheel --outdir /dist
+
+# --- what runs ---
+FROM ${BASE} AS runtime
+# /app/artifacts takes what any user trains where nothing is mounted; sticky, so that nobody removes another's
+RUN useradd --no-log-init --uid 10001 --gid 0 --no-create-home --home-dir /app --shell /bin/bash apiuser \
+    && mkdir -p /app/data /app/artifacts \
+    && chmod 1777 /app/artifacts
+WORKDIR /app
+# pip stays with the base's Python; PIP_PYTHON makes `pip list` show what is installed for the jobs
+ENV PATH=/opt/venv/bin:$PATH \
+    PIP_PYTHON=/opt/venv/bin/python \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+COPY --link --from=packages /opt/venv /opt/venv
+COPY config config
+RUN --mount=type=bind,from=build,source=/dist,target=/dist \
+    pip install --root-user-action ignore --no-cache-dir --no-deps --no-index /dist/churn_mlops-*.whl
+STOPSIGNAL SIGTERM
+HEALTHCHECK NONE
+USER 10001
+CMD ["python", "-m", "churn_mlops.training.train_baseline"]
+ARG BUILD_DATE
+ARG VCS_REF
+LABEL org.opencontainers.image.title="churn-mlops ML" \
+      org.opencontainers.image.description="Trains calibrated, explainable churn models." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.created="${BUILD_DATE}" \
+      org.opencontainers.image.revision="${VCS_REF}"
