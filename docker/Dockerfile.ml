@@ -38,6 +38,8 @@ WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH \
     PIP_PYTHON=/opt/venv/bin/python \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 COPY --link --from=packages /opt/venv /opt/venv

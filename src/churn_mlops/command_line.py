@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run_command(command: Callable[[], object]) -> int:
-    """Run a command; print what was wrong on stderr if the product refused.
+    """Run a command; print what was wrong on stderr if the product or the system refused.
 
     Returns:
         The exit code: 0, or that of the error (2 unless its class says otherwise).
@@ -22,4 +22,7 @@ def run_command(command: Callable[[], object]) -> int:
     except ChurnMlopsError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+    except OSError as error:  # a full or failing disk, a lock that stays taken
+        sys.stderr.write(f"error: The operating system refused: {error}.\n")
+        return 2
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -89,6 +90,17 @@ class VersionRefused(RegistryError):
 
 class NoModel(ChurnMlopsError):
     """No model is loaded, so nothing can be scored."""
+
+
+class CannotListen(ChurnMlopsError):
+    """The service cannot have the address that it was told to listen on."""
+
+    def __init__(self, host: str, port: int, problem: OSError) -> None:
+        reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else problem.strerror
+        super().__init__(
+            f"Cannot listen on {host}:{port}: {reason}. serving.host and serving.port in the configuration, or "
+            f"CHURN_MLOPS__SERVING__PORT, choose another address."
+        )
 
 
 class MalformedRequest(ChurnMlopsError):

@@ -1,4 +1,4 @@
-"""JSON logs, a line per request: who asked what and how it went, never a feature value or a customer id."""
+"""JSON logs, a line per request: what was asked and how it went, never a feature value or a customer id."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from pythonjsonlogger.core import RESERVED_ATTRS
+
+from churn_mlops.api.errors import answer_failure
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,19 +44,22 @@ LOGGING: Final[dict[str, Any]] = {
 
 
 class AccessLog:
-    """Gives every request an id, in the log and in `X-Request-ID`, and logs it when it is answered."""
+    """Gives every request an id, in the log and in `X-Request-ID`, and logs it when it is answered.
+
+    It is the edge of a request: whatever failed inside is logged and answered here, so that such an answer has its id.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; log it once it is answered or has failed."""
+        """Pass a request on; answer it if it fails, and log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
         start = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -65,19 +70,27 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001 - the edge of a request
+            answer = answer_failure(error, request_id.decode())
+            if status == 0:
+                await answer(scope, receive, send_with_id)
         finally:
-            served = scope["app"].state.served
-            _log.info(
-                "request",
-                extra={
-                    "request_id": request_id.decode(),
-                    "method": scope["method"],
-                    "route": getattr(scope.get("route"), "path", None),
-                    "status": status,
-                    "latency_ms": round((time.perf_counter() - start) * 1000, 3),
-                    "model_version": served.version if served else None,
-                },
-            )
+            _log_request(scope, request_id, status, time.perf_counter() - start)
+
+
+def _log_request(scope: Scope, request_id: bytes, status: int, latency_seconds: float) -> None:
+    served = scope["app"].state.served
+    _log.info(
+        "request",
+        extra={
+            "request_id": request_id.decode(),
+            "method": scope["method"],
+            "route": getattr(scope.get("route"), "path", None),
+            "status": status,
+            "latency_ms": round(latency_seconds * 1000, 3),
+            "model_version": served.version if served else None,
+        },
+    )
 
 
 def _request_id(scope: Scope) -> bytes:

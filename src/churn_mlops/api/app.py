@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Which customers are about to leave, how sure that is, and why.",
         version=churn_mlops.__version__,
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
     )
     app.state.served = app.state.problem = None
     app.include_router(router)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from churn_mlops.api.responses import ErrorAnswer
+from churn_mlops.api.responses import ErrorAnswer, shorten
 from churn_mlops.errors import ChurnMlopsError, FeatureSchemaMismatch, MalformedRequest, NoModel, RegistryError
 
 if TYPE_CHECKING:
@@ -25,13 +26,15 @@ _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
 
 _log = logging.getLogger("churn_mlops.api")
 
+_FRAMES: Final = 10
+"""How many calls, the innermost ones, the log shows of a failure."""
+
 
 def handle_errors(app: FastAPI) -> None:
-    """Give every error of the application, and of the framework, the one body."""
+    """Give every refusal of the application, and of the framework, the one body."""
     app.add_exception_handler(ChurnMlopsError, _answer_own)
     app.add_exception_handler(RequestValidationError, _answer_parameters)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(Exception, _answer_unexpected)
 
 
 def error_response(status: int, error: str, detail: str, fields: tuple[str, ...] = ()) -> JSONResponse:
@@ -39,17 +42,34 @@ def error_response(status: int, error: str, detail: str, fields: tuple[str, ...]
     return JSONResponse(ErrorAnswer(error=error, detail=detail, fields=list(fields)).model_dump(), status)
 
 
+def answer_failure(error: Exception, request_id: str) -> JSONResponse:
+    """Log what the service itself did wrong, and write its answer.
+
+    The log says where it happened but not what the error says: its text may quote the customer.
+    """
+    calls = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    about = {
+        "request_id": request_id,
+        "error": type(error).__name__,
+        "stack": [f"{call.filename}:{call.lineno} {call.name}" for call in calls],
+    }
+    _log.error("unexpected error", extra=about)
+    return error_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "The service failed; its log has the details."
+    )
+
+
 async def _answer_own(request: Request, error: Exception) -> JSONResponse:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
-        return await _answer_unexpected(request, error)
+        raise error  # not the client's doing
     return error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
 
 
 async def _answer_parameters(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     problems = {str(problem["loc"][-1]): problem for problem in error.errors()}
-    detail = "; ".join(f"{name!r} is {problem['input']!r}: {problem['msg']}" for name, problem in problems.items())
+    detail = "; ".join(f"{name!r} is {shorten(problem['input'])}: {problem['msg']}" for name, problem in problems.items())
     return error_response(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidParameter", f"{detail}.", tuple(problems))
 
 
@@ -60,10 +80,3 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     response = error_response(error.status_code, phrase.replace(" ", ""), detail)
     response.headers.update(error.headers or {})
     return response
-
-
-async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse:
-    _log.error("unexpected error", exc_info=error)
-    return error_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "The service failed; its log has the details."
-    )

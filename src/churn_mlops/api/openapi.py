@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from churn_mlops.api.request_schema import RequestSchema
+
+_ATTRIBUTES: Final = "\n\nAttributes:\n"
 
 _WITHOUT_MODEL: dict[str, Any] = {
     "type": "object",
@@ -25,9 +28,21 @@ def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
     document: dict[str, Any] = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     request = schema.json_schema() if schema else dict(_WITHOUT_MODEL)
     schemas = document["components"]["schemas"]
+    for known in schemas.values():
+        _lift_attributes(known)
     schemas.update(request.pop("$defs", {}))
     schemas["PredictRequest"] = request
     if schema:
         content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
         content["application/json"]["example"] = schema.example()
     return document
+
+
+def _lift_attributes(schema: dict[str, Any]) -> None:
+    """Move what a docstring says of each attribute, a line for each, to the property of that name."""
+    description, found, attributes = schema.get("description", "").partition(_ATTRIBUTES)
+    if not found:
+        return
+    schema["description"] = description
+    for name, text in re.findall(r"^ {4}(\w+): (.+)$", attributes, re.MULTILINE):
+        schema["properties"][name]["description"] = text

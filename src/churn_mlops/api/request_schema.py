@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
+from churn_mlops.api.responses import shorten
 from churn_mlops.errors import FeatureSchemaMismatch, MalformedRequest
 
 if TYPE_CHECKING:
@@ -83,14 +84,15 @@ class RequestSchema:
     def _refusal(self, errors: list[ErrorDetails]) -> MalformedRequest | FeatureSchemaMismatch:
         if errors[0]["type"] == "json_invalid":
             return MalformedRequest(f"The body is not valid JSON: {errors[0]['ctx']['error']}.")
-        problems: dict[str, str] = {}
+        first_of: dict[str, ErrorDetails] = {}
         for error in errors:
             # of a feature, the location is "features" and its name; of a customer id, it goes on with the types tried
             first, *rest = error["loc"] or ("body",)
-            name = str(rest[0] if first == "features" and rest else first)
-            problems.setdefault(name, self._problem(name, error))
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        return FeatureSchemaMismatch("; ".join([*problems.values()][:_SHOWN]) + more + ".", problems)
+            first_of.setdefault(str(rest[0] if first == "features" and rest else first), error)
+        # sentences for those that are shown only: looking for the closest name takes its time
+        problems = [self._problem(name, error) for name, error in [*first_of.items()][:_SHOWN]]
+        more = f"; and {len(first_of) - _SHOWN} more" if len(first_of) > _SHOWN else ""
+        return FeatureSchemaMismatch("; ".join(problems) + more + ".", first_of)
 
     def _problem(self, name: str, error: ErrorDetails) -> str:
         if error["loc"][:1] != ("features",) or len(error["loc"]) == 1:
@@ -101,7 +103,7 @@ class RequestSchema:
         feature = next(feature for feature in self._signature.features if feature.name == name)
         if error["type"] == "finite_number":
             return f"{name!r} is not finite; a number or null was expected"
-        return f"{name!r} is {_shorten(error['input'])}; {_WORD[feature.kind]} or null was expected"
+        return f"{name!r} is {shorten(error['input'])}; {_WORD[feature.kind]} or null was expected"
 
 
 def _request_problem(name: str, error: ErrorDetails) -> str:
@@ -114,16 +116,11 @@ def _request_problem(name: str, error: ErrorDetails) -> str:
         "customer_id": f"a text of at most {_LONGEST_ID} characters, a whole number or null",
         "body": "an object with 'customer_id' and 'features'",
     }
-    return f"{name!r} is {_shorten(error['input'])}; {expected[name]} was expected"
+    return f"{name!r} is {shorten(error['input'])}; {expected[name]} was expected"
 
 
 def _plain(value: Value) -> Value:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _field(feature: Feature) -> tuple[Any, None]:

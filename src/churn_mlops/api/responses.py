@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from churn_mlops.inference.encoding import InputQuality
 from churn_mlops.inference.reasons import Reason
+
+_LONGEST_SHOWN: Final = 60
 
 
 class _Answer(BaseModel):
@@ -46,6 +49,12 @@ class ErrorAnswer(_Answer):
     error: str
     detail: str
     fields: list[str]
+
+
+def shorten(value: object) -> str:
+    """Show what a client sent as it was sent, in JSON, but not at any length."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 
 def describe_errors(**statuses: str) -> dict[int | str, dict[str, Any]]:

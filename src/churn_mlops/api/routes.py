@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from churn_mlops.api.responses import Health, Prediction, Ready, describe_errors
-from churn_mlops.errors import ChurnMlopsError, FeatureSchemaMismatch, NoModel
+from churn_mlops.errors import ChurnMlopsError, FeatureSchemaMismatch, MalformedRequest, NoModel
 from churn_mlops.inference.encoding import encode_customer
 from churn_mlops.inference.reasons import explain
+from churn_mlops.registry.manifest import Manifest
 
 if TYPE_CHECKING:
     from churn_mlops.api.request_schema import Customer
@@ -26,20 +28,31 @@ _PREDICT_BODY: dict[str, Any] = {
 }
 
 
-@router.get("/health", summary="Is the process alive?")
+@router.get("/health", summary="Is the process alive?", response_description="It is.")
 async def health(request: Request) -> Health:
     """Answer 200 as long as the process runs, with or without a model."""
     served: ServedModel | None = request.app.state.served
     return Health(model_version=served.version if served else None)
 
 
-@router.get("/ready", summary="Can it score?", responses=describe_errors(s503="No model is loaded."))
+@router.get(
+    "/ready",
+    summary="Can it score?",
+    response_description="It can.",
+    responses=describe_errors(s503="No model is loaded."),
+)
 async def ready(request: Request) -> Ready:
     """Answer 200 once a model is loaded, 503 until then with the reason."""
     return Ready(model_version=_served(request).version)
 
 
-@router.get("/model", summary="What is served?", responses=describe_errors(s503="No model is loaded."))
+@router.get(
+    "/model",
+    summary="What is served?",
+    response_model=Manifest,
+    response_description="The manifest of the version being served.",
+    responses=describe_errors(s503="No model is loaded."),
+)
 async def model(request: Request) -> Response:
     """Answer the manifest of the version being served: signature, metrics with intervals, decision, data, hashes."""
     return Response(_served(request).scorer.manifest.model_dump_json(), media_type="application/json")
@@ -49,6 +62,7 @@ async def model(request: Request) -> Response:
     "/predict",
     summary="How likely is this customer to leave, and why?",
     response_model=Prediction,
+    response_description="The customer's score.",
     responses=describe_errors(
         s400="The body is no JSON.",
         s422="A field is unknown, of the wrong type or not finite, or too many are missing.",
@@ -67,10 +81,17 @@ async def predict(
     """
     served = _served(request)
     settings: ServingSettings = request.app.state.settings.serving
-    customer = served.schema.read(await request.body())
+    customer = served.schema.read(await _read_body(request))
     count = settings.reasons if reasons is None else reasons
     answer = _score(served, customer, settings.max_missing_share, count)
     return Response(answer.model_dump_json(), media_type="application/json")
+
+
+async def _read_body(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise MalformedRequest("The body was cut short.") from error
 
 
 def _served(request: Request) -> ServedModel:

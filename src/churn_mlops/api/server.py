@@ -10,6 +10,7 @@ import uvicorn
 
 from churn_mlops.api.access_log import LOGGING
 from churn_mlops.api.app import create_app
+from churn_mlops.errors import CannotListen
 
 if TYPE_CHECKING:
     import socket
@@ -26,6 +27,9 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
     Args:
         settings: the configuration.
         on_ready: given, once a model is being served, a shell command that asks it something.
+
+    Raises:
+        CannotListen: the address is taken, or not this machine's.
     """
     app = create_app(settings)
     config = uvicorn.Config(
@@ -49,7 +53,12 @@ class _Server(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit as stop:  # uvicorn logs why and stops
+            if isinstance(stop.__context__, OSError):
+                raise CannotListen(self.config.host, self.config.port, stop.__context__) from stop
+            raise
         served = self._app.state.served
         if self.started and served:
             self._on_ready(curl_line(self.config.port, served.schema.example()))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from churn_mlops.config import load_settings
 from churn_mlops.errors import ChurnMlopsError, NoModel
@@ -25,19 +27,19 @@ def list_versions(config: Config = None) -> None:
     """List the versions, newest first, with what each is and how good it is."""
     registry = _registry(config)
     console = Console()
-    rows = [_row(registry, version) for version in reversed(registry.versions())]
-    if not rows:
+    versions = registry.versions()[::-1]
+    if not versions:
         console.print("There are no versions yet; train one with: churn-mlops train", highlight=False)
         return
-    header = ("version", "part", "model", "data", "ROC AUC", "log loss")
-    if not console.is_terminal:
-        for row in (header, *rows):
-            console.print(" | ".join(row), markup=False, highlight=False, soft_wrap=True)
-        return
-    table = Table(*header)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    problems: list[str] = []
+    rows = [_row(registry, version, problems) for version in versions]
+    header = ("version", "part", "model", "ROC AUC", "log loss", "data")
+    if console.is_terminal:
+        console.print(_table(header, rows))
+    else:
+        problems = [*map(" | ".join, (header, *rows)), *problems]
+    for line in problems:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @models.command()
@@ -67,20 +69,26 @@ def _tell(aliases: Aliases) -> None:
     typer.echo("A running service serves it from its next start on.")
 
 
-def _row(registry: Registry, version: str) -> tuple[str, ...]:
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    # on a narrow terminal the name of the data is what gives way, never the version that is to be copied
+    table = Table(*(Column(title, no_wrap=True, min_width=len(title)) for title in header), box=SIMPLE_HEAD)
+    for column, widest in zip(table.columns[:-1], zip(*rows, strict=True), strict=False):
+        column.min_width = max(map(len, widest))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _row(registry: Registry, version: str, problems: list[str]) -> tuple[str, ...]:
+    part = _part(registry, version)
     try:
         manifest = registry.read(version)
     except ChurnMlopsError as error:
-        return version, _part(registry, version), "refused", str(error), "", ""
+        problems.append(str(error))
+        return version, part, "refused", "", "", ""
     metrics = manifest.evaluation.metrics
-    return (
-        version,
-        _part(registry, version),
-        manifest.model,
-        manifest.data.name,
-        f"{metrics['roc_auc'].value:.3f}",
-        f"{metrics['log_loss'].value:.3f}",
-    )
+    figures = f"{metrics['roc_auc'].value:.3f}", f"{metrics['log_loss'].value:.3f}"
+    return version, part, manifest.model, *figures, manifest.data.name
 
 
 def _part(registry: Registry, version: str) -> str:
@@ -88,6 +96,6 @@ def _part(registry: Registry, version: str) -> str:
     if aliases is not None:
         return ", ".join(aliases.parts_of(version))
     try:
-        return "bundled sample, served until a version is trained" if registry.champion() == version else ""
+        return "bundled sample" if registry.champion() == version else ""
     except NoModel:
         return ""

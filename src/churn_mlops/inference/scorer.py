@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
-from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import VersionRefused
 from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT, PROBABILITY
+from churn_mlops.onnx_session import open_session
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,12 +44,8 @@ class Scorer:
 
     def __init__(self, manifest: Manifest, graph: bytes) -> None:
         self.manifest = manifest
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cpus()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(graph)
         except Exception as error:
             raise VersionRefused(
                 manifest.version, f"ONNX Runtime cannot load model.onnx ({type(error).__name__})."

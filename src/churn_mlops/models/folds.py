@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 
+from churn_mlops.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,11 +46,25 @@ class DuplicateGroupedKFold(BaseCrossValidator):  # type: ignore[misc]  # scikit
             yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
     def assign(self, features: pd.DataFrame, churned: npt.ArrayLike) -> npt.NDArray[np.intp]:
-        """Give the fold of every row, int [rows] from 0 to n_splits - 1."""
+        """Give the fold of every row, int [rows] from 0 to n_splits - 1.
+
+        Raises:
+            DataError: too few rows differ in their features to give every fold a churner and a stayer.
+        """
         row_hash = pd.util.hash_pandas_object(features, index=False).to_numpy()
         _, first, group = np.unique(row_hash, return_index=True, return_inverse=True)
+        outcome = np.asarray(churned, dtype=bool)[first]
+        self._require_enough(int(outcome.sum()), int((~outcome).sum()))
         fold_of_group = np.empty(len(first), dtype=np.intp)
         dealer = StratifiedKFold(self.n_splits, shuffle=True, random_state=self.seed)
-        for number, (_, test) in enumerate(dealer.split(first, np.asarray(churned)[first])):
+        for number, (_, test) in enumerate(dealer.split(first, outcome)):
             fold_of_group[test] = number
         return fold_of_group[group]
+
+    def _require_enough(self, left: int, stayed: int) -> None:
+        if min(left, stayed) < self.n_splits:
+            raise DataError(
+                f"Rows with equal features share a fold, and only {left} different rows of churners and {stayed} of "
+                f"customers who stayed are there to deal out to {self.n_splits} folds; add columns, or lower "
+                f"training.folds."
+            )

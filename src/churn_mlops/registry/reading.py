@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERSION_NAME: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
-_Name = Annotated[str, Field(pattern=_VERSION_NAME.pattern)]
+_Name = Annotated[str, Field(pattern=f"^{_VERSION_NAME.pattern}$")]
 
 
 class Aliases(BaseModel):
@@ -114,9 +114,10 @@ class Registry:
                     f"its format_version is {content['format_version']!r} and this program reads {FORMAT_VERSION}.",
                 )
             manifest = Manifest.model_validate({"version": named, **content})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            expected = name_version(manifest.created_at, content)  # refuses NaN and infinity
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise VersionRefused(version, f"{MANIFEST} cannot be read ({_first_problem(error)}).") from error
-        if not named == version == name_version(manifest.created_at, content):
+        if not named == version == expected:
             raise VersionRefused(version, f"{MANIFEST} does not hold the content that the version's name stands for.")
         return manifest
 

@@ -46,10 +46,16 @@ def register(registry: Registry, draft: Manifest, files: Mapping[str, bytes]) ->
     with _lock(registry):
         for leftover in registry.models.glob(f"{_UNFINISHED}*"):  # its writer held this lock, so it is gone
             shutil.rmtree(leftover)
-        _write_folder(registry, manifest, files)
         aliases = registry.aliases() or Aliases()
+        if manifest.version in registry.versions():  # an equal run ended in the same second
+            return manifest
+        _write_folder(registry, manifest, files)
         part = "challenger" if aliases.champion else "champion"
-        _write_aliases(registry, aliases.model_copy(update={part: manifest.version}))
+        try:
+            _write_aliases(registry, aliases.model_copy(update={part: manifest.version}))
+        except BaseException:
+            _withdraw(registry, manifest.version)
+            raise
     return manifest
 
 
@@ -96,8 +102,10 @@ def require_writable(registry: Registry) -> None:
     Raises:
         NotWritable: they cannot; the sentence says who may, and what to add to docker run.
     """
-    with _lock(registry), tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=registry.models):
-        pass
+    with _lock(registry):
+        for folder in (registry.models, registry.aliases_file.parent):
+            with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder):
+                pass
 
 
 def _write_folder(registry: Registry, manifest: Manifest, files: Mapping[str, bytes]) -> None:
@@ -113,6 +121,11 @@ def _write_folder(registry: Registry, manifest: Manifest, files: Mapping[str, by
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     sync_folder(registry.models)
+
+
+def _withdraw(registry: Registry, version: str) -> None:
+    if not (registry.aliases() or Aliases()).parts_of(version):
+        shutil.rmtree(registry.models / version, ignore_errors=True)
 
 
 def _write_synced(path: Path, content: bytes) -> None:

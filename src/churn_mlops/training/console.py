@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 _TITLES: Final = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
-    "log_loss": "log loss (lower is better)",
-    "brier": "Brier score (lower is better)",
-    "calibration_error": "calibration error (lower is better)",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
     "lift_at_10": "lift at 10 %",
 }
+_LOWER_IS_BETTER: Final = ("log_loss", "brier", "calibration_error")
 
 
 @contextmanager
@@ -34,12 +36,10 @@ def show_steps(console: Console) -> Iterator[Observer]:
         yield lambda step: console.print(f"[{step.number}/{step.total}] {step.name}", markup=False, highlight=False)
         return
     columns = (
-        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left: {task.description}"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
@@ -87,6 +87,8 @@ def _describe_data(manifest: Manifest) -> Iterator[str]:
 
 def _describe_outcome(trained: TrainedVersion) -> Iterator[str]:
     manifest = trained.manifest
+    yield f"lower is better: {', '.join(_TITLES[name] for name in _LOWER_IS_BETTER)}"
+    yield f"evaluated {manifest.evaluation.method}"
     difference = max(manifest.parity.rows, manifest.parity.edge_rows)
     yield f"graph and estimator agree within {difference:.0e} on all rows and edge rows"
     if trained.champion == manifest.version:
@@ -98,9 +100,10 @@ def _describe_outcome(trained: TrainedVersion) -> Iterator[str]:
 
 def _table(manifest: Manifest) -> Table:
     header, *rows = _rows(manifest)
-    table = Table(caption=manifest.evaluation.method, caption_justify="left")
+    table = Table()
     for place, title in enumerate(header):
-        table.add_column(title, justify="left" if place == 0 else "right")
+        # the name of the rule's column has a line of its own: it may be long
+        table.add_column(Text(title.replace(": ", ":\n", 1)), justify="left" if place == 0 else "right")
     for row in rows:
         table.add_row(*row)
     return table

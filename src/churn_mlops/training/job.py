@@ -91,7 +91,7 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
         steps.begin("fitting on all customers")
         estimator.fit(table.features, table.churned)
         signature, additive = read_logistic(estimator, table.features)
-        steps.begin("proving the exported graph and registering")
+        steps.begin("proving the graph, registering")
         graph = write_graph(additive)
         parity = prove_parity(graph, estimator, signature, additive.intercept, table.features)
     draft = Manifest(

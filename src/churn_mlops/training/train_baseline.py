@@ -27,15 +27,18 @@ def train(
         bool, typer.Option("--if-no-champion", help="Do nothing where a champion was registered already.")
     ] = False,
 ) -> None:
-    """Train a calibrated logistic regression on the customer table, evaluate it honestly, and register it.
+    r"""Train a calibrated logistic regression on the customer table, evaluate it honestly, and register it.
 
-    The table is the one that data.* in the configuration names; as shipped, the IBM Telco sample. The first version
-    becomes champion and is served; later ones wait for: churn-mlops models promote VERSION.
+    The table is the one that data.* in the configuration names; as shipped,
+    the IBM Telco sample. The first version becomes champion and is served;
+    later ones wait for: churn-mlops models promote VERSION.
 
     Your own table, without editing a file:
 
-    CHURN_MLOPS__DATA__SOURCE=table CHURN_MLOPS__DATA__PATH=data/customers.csv
-    CHURN_MLOPS__DATA__TARGET=churned CHURN_MLOPS__DATA__POSITIVE_LABEL=yes churn-mlops train
+    CHURN_MLOPS__DATA__SOURCE=table \
+    CHURN_MLOPS__DATA__PATH=data/customers.csv \
+    CHURN_MLOPS__DATA__TARGET=churned \
+    CHURN_MLOPS__DATA__POSITIVE_LABEL=yes churn-mlops train
     """
     settings = load_settings(config)
     console = Console()
@@ -49,6 +52,6 @@ def train(
 
 
 if __name__ == "__main__":
-    alone = typer.Typer(add_completion=False)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     alone.command()(train)
     sys.exit(run_command(alone))
