@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 # What the wheels bring that is never loaded here: tests, type stubs, C headers and the second documentation page.
 RUN find /opt/venv/lib/python3*/site-packages \
     \( -name tests -o -name '*.pyi' -o -path '*/onnxruntime/capi/libonnxruntime.so.*' \
-        -o -path '*/onnxruntime/transformers' -o -path '*/numpy/f2py' -o -path '*/numpy/_core/include' \
+        -o -path '*/onnxruntime/transformers' -o -path '*/numpy/_core/include' \
         -o -path '*/pyarrow/include' -o -path '*/fastapi_offline/static/redoc.standalone.js' \) \
     -prune -exec rm -rf {} + \
     && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib

@@ -148,4 +148,6 @@ def _first_problem(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # without the path, since services show this
     return f"{type(error).__name__}: {error}"
