@@ -53,6 +53,13 @@ def explain_unwritable(folder: Path) -> Iterator[None]:
     except OSError as error:
         if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
             raise
-        existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
-        status = existing.stat()
-        raise NotWritable(existing, (status.st_uid, status.st_gid), (os.geteuid(), os.getegid())) from error
+        refusing = Path(error.filename or folder).absolute()
+        found, status = next(filter(None, map(_look_at, (refusing, *refusing.parents))))
+        raise NotWritable(found, (status.st_uid, status.st_gid), (os.geteuid(), os.getegid())) from error
+
+
+def _look_at(path: Path) -> tuple[Path, os.stat_result] | None:
+    try:
+        return path, path.stat()
+    except OSError:
+        return None

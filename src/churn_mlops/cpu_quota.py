@@ -24,9 +24,9 @@ def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 def _quota_v2(cgroup: Path) -> float | None:
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
     except (OSError, ValueError):
         return None
-    return None if quota == "max" else int(quota) / int(period)
 
 
 def _quota_v1(cgroup: Path) -> float | None:

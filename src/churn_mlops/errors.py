@@ -44,8 +44,8 @@ class SuspectedLeak(DataError):
 
     def __init__(self, column: str, how: str, auc: float) -> None:
         super().__init__(
-            f"The column {column!r} {how} all but decides the target (ROC AUC {auc:.3f} on its own): it was "
-            f"most likely recorded after the customer left. Add it to data.drop, or to data.allow_leaky if "
+            f"The column {column!r}{how and f' {how}'} all but decides the target (ROC AUC {auc:.3f} on its own): "
+            f"it was most likely recorded after the customer left. Add it to data.drop, or to data.allow_leaky if "
             f"it is truly known beforehand."
         )
 

@@ -48,6 +48,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="churn-mlops",
         summary="Which customers are about to leave, how sure that is, and why.",
         version=churn_mlops.__version__,
+        openapi_tags=[
+            {"name": "scoring", "description": "What the model says, and what it is."},
+            {"name": "operation", "description": "Probes for whoever runs the service."},
+        ],
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
     )

@@ -69,7 +69,9 @@ async def _answer_own(request: Request, error: Exception) -> JSONResponse:
 async def _answer_parameters(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     problems = {str(problem["loc"][-1]): problem for problem in error.errors()}
-    detail = "; ".join(f"{name!r} is {shorten(problem['input'])}: {problem['msg']}" for name, problem in problems.items())
+    detail = "; ".join(
+        f"{name!r} is {shorten(problem['input'])}: {problem['msg']}" for name, problem in problems.items()
+    )
     return error_response(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidParameter", f"{detail}.", tuple(problems))
 
 

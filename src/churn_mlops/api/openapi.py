@@ -25,7 +25,9 @@ _WITHOUT_MODEL: dict[str, Any] = {
 
 def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
     """Build the document for the model being served (None: for none)."""
-    document: dict[str, Any] = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    document: dict[str, Any] = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
+    )
     request = schema.json_schema() if schema else dict(_WITHOUT_MODEL)
     schemas = document["components"]["schemas"]
     for known in schemas.values():

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
 from churn_mlops.api.responses import shorten
 from churn_mlops.errors import FeatureSchemaMismatch, MalformedRequest
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
 _TYPE: Final[dict[str, type]] = {"numeric": float, "boolean": bool, "categorical": str}
+_JSON_TYPE: Final = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
 _WORD: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
 _SHOWN: Final = 10
 _LONGEST_ID: Final = 200
@@ -124,19 +125,27 @@ def _plain(value: Value) -> Value:
 
 
 def _field(feature: Feature) -> tuple[Any, None]:
-    about: dict[str, Any] = {"x-kind": feature.kind, "x-missing-share": round(feature.missing_share, 4)}
+    schema: dict[str, Any] = {"type": [_JSON_TYPE[feature.kind], "null"], "title": feature.name}
+    schema |= {"x-kind": feature.kind, "x-missing-share": round(feature.missing_share, 4)}
     if feature.kind == "categorical":
-        about["x-categories"] = list(feature.categories)
-        seen = ", ".join(map(repr, feature.categories)) or "none often enough to tell apart"
-        seen += f" and {len(feature.rare_categories)} rare ones" if feature.rare_categories else ""
+        schema["x-categories"] = list(feature.categories)
     elif feature.kind == "numeric":
-        about["x-range"] = [feature.minimum, feature.maximum]
-        seen = f"{feature.minimum} to {feature.maximum}" if feature.minimum is not None else "nothing: always missing"
-    else:
-        seen = "true and false"
+        schema["x-range"] = [_plain(feature.minimum), _plain(feature.maximum)]
     limits: dict[str, Any] = {"allow_inf_nan": False} if feature.kind == "numeric" else {}
-    description = f"{feature.kind}; seen in training: {seen}"
+    description = f"{feature.kind}; seen in training: {_seen(feature)}"
     return (
-        _TYPE[feature.kind] | None,
-        Field(default=None, alias=feature.name, description=description, json_schema_extra=about, **limits),
+        Annotated[_TYPE[feature.kind] | None, WithJsonSchema(schema)],
+        Field(default=None, alias=feature.name, description=description, **limits),
     )
+
+
+def _seen(feature: Feature) -> str:
+    if feature.typical is None:
+        return "nothing, it was always missing"
+    if feature.kind == "boolean":
+        return "true and false"
+    if feature.kind == "numeric":
+        return f"{_plain(feature.minimum)} to {_plain(feature.maximum)}"
+    named = [repr(category) for category in feature.categories[:_SHOWN]]
+    unnamed = len(feature.categories[_SHOWN:]) + len(feature.rare_categories)
+    return ", ".join([*named, f"{unnamed} more"] if unnamed else named)

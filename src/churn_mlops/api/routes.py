@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import WithJsonSchema
 from starlette.requests import ClientDisconnect
 
 from churn_mlops.api.responses import Health, Prediction, Ready, describe_errors
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
+_REASONS: Any = Query(
+    ge=0, description="How many reasons, strongest first; 0 for all. Without it, as many as serving.reasons says."
+)
+
 _PREDICT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -28,7 +33,7 @@ _PREDICT_BODY: dict[str, Any] = {
 }
 
 
-@router.get("/health", summary="Is the process alive?", response_description="It is.")
+@router.get("/health", tags=["operation"], summary="Is the process alive?", response_description="It is.")
 async def health(request: Request) -> Health:
     """Answer 200 as long as the process runs, with or without a model."""
     served: ServedModel | None = request.app.state.served
@@ -37,6 +42,7 @@ async def health(request: Request) -> Health:
 
 @router.get(
     "/ready",
+    tags=["operation"],
     summary="Can it score?",
     response_description="It can.",
     responses=describe_errors(s503="No model is loaded."),
@@ -48,6 +54,7 @@ async def ready(request: Request) -> Ready:
 
 @router.get(
     "/model",
+    tags=["scoring"],
     summary="What is served?",
     response_model=Manifest,
     response_description="The manifest of the version being served.",
@@ -60,6 +67,7 @@ async def model(request: Request) -> Response:
 
 @router.post(
     "/predict",
+    tags=["scoring"],
     summary="How likely is this customer to leave, and why?",
     response_model=Prediction,
     response_description="The customer's score.",
@@ -72,7 +80,7 @@ async def model(request: Request) -> Response:
 )
 async def predict(
     request: Request,
-    reasons: Annotated[int | None, Query(ge=0, description="How many reasons, strongest first; 0 for all.")] = None,
+    reasons: Annotated[int | None, _REASONS, WithJsonSchema({"type": "integer", "minimum": 0})] = None,
 ) -> Response:
     """Score one customer.
 

@@ -61,7 +61,8 @@ class _Server(uvicorn.Server):
             raise
         served = self._app.state.served
         if self.started and served:
-            self._on_ready(curl_line(self.config.port, served.schema.example()))
+            port = self.servers[0].sockets[0].getsockname()[1]  # not the configured one where that is 0
+            self._on_ready(curl_line(port, served.schema.example()))
 
 
 def curl_line(port: int, example: object) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -21,6 +20,8 @@ models = typer.Typer(no_args_is_help=True, help="List, inspect, promote and roll
 
 Version = Annotated[str, typer.Argument(help="A version, as churn-mlops models list shows it.")]
 
+_HEADER: Final = ("version", "part", "model", "ROC AUC", "log loss", "data")
+
 
 @models.command(name="list")
 def list_versions(config: Config = None) -> None:
@@ -33,12 +34,10 @@ def list_versions(config: Config = None) -> None:
         return
     problems: list[str] = []
     rows = [_row(registry, version, problems) for version in versions]
-    header = ("version", "part", "model", "ROC AUC", "log loss", "data")
     if console.is_terminal:
-        console.print(_table(header, rows))
-    else:
-        problems = [*map(" | ".join, (header, *rows)), *problems]
-    for line in problems:
+        console.print(_table(rows))
+    lines = [] if console.is_terminal else map(" | ".join, (_HEADER, *rows))
+    for line in (*lines, *problems):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -69,13 +68,11 @@ def _tell(aliases: Aliases) -> None:
     typer.echo("A running service serves it from its next start on.")
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
-    # on a narrow terminal the name of the data is what gives way, never the version that is to be copied
-    table = Table(*(Column(title, no_wrap=True, min_width=len(title)) for title in header), box=SIMPLE_HEAD)
-    for column, widest in zip(table.columns[:-1], zip(*rows, strict=True), strict=False):
-        column.min_width = max(map(len, widest))
-    for row in rows:
-        table.add_row(*map(Text, row))
+def _table(rows: list[tuple[str, ...]]) -> Table:
+    *narrow, data = _HEADER  # on a narrow terminal the name of the data gives way, not the version to be copied
+    table = Table(*(Column(title, no_wrap=True) for title in narrow), data, box=None, padding=(0, 2, 0, 0))
+    for *cells, name in rows:
+        table.add_row(*map(Text, cells), Text(name, no_wrap=True, overflow="ellipsis"))
     return table
 
 

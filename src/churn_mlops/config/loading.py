@@ -38,7 +38,10 @@ def load_settings(path: Path | None = None) -> Settings:
     content = _read_yaml(file)
     content = {section: keys for section, keys in content.items() if keys is not None}
     for section, keys in _read_environment().items():
-        content[section] = {**_as_mapping(content.get(section, {})), **keys}
+        content[section] = {
+            **_as_mapping(content.get(section), f"In {file}, {section} must hold a mapping of keys"),
+            **keys,
+        }
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
@@ -107,7 +110,7 @@ def _value(variable: str, section: str, key: str, text: str) -> object:
         raise SettingsError(f"The environment variable {variable} is no list or map: {text!r}.") from error
 
 
-def _as_mapping(content: object, sentence: str = "A section must hold a mapping of keys") -> dict[str, Any]:
+def _as_mapping(content: object, sentence: str) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -126,7 +129,7 @@ def _problem(error: ErrorDetails) -> str:
         return f"{'.'.join(location)} is not a known key"
     if error["type"] == "value_error":
         return error["msg"].removeprefix("Value error, ")
-    if location[-1:] and location[-1] in ("str", "int", "float", "bool"):  # one of a label's four types
+    if len(location) == 3 and location[1].endswith("_label"):  # the third part is one of a label's four types
         return f"{'.'.join(location[:-1])} is {error['input']!r}: it should be a text, number or boolean"
     expected = _EXPECTED.get(error["type"]) or error["msg"][0].lower() + error["msg"][1:]
     return f"{'.'.join(location)} is {error['input']!r}: {expected}"
@@ -136,4 +139,5 @@ _EXPECTED = {
     "path_type": "it should be a path",
     "tuple_type": "it should be a list",
     "model_type": "it should be a mapping of keys",
+    "string_pattern_mismatch": "it should be one ASCII character, such as ',' or a tab, and no quote or line break",
 }

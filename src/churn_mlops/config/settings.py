@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 Kind = Literal["numeric", "categorical", "boolean"]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -13,6 +14,13 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and not str(info.field_name).endswith("_label"):
+            raise PydanticCustomError("boolean", "it should be no boolean")
+        return value
 
 
 class DataSettings(_Section):
@@ -27,7 +35,7 @@ class DataSettings(_Section):
     drop: tuple[str, ...] = ()
     kinds: dict[str, Kind] = Field(default_factory=dict)
     allow_leaky: tuple[str, ...] = ()
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(pattern=r"^[\t -!#-~]$")] = ","
     missing_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
     rare_category_rows: Annotated[int, Field(ge=1)] = 20
 

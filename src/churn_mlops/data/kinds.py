@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 NUMERIC_SHARE: Final = 0.95
 """A text column is numeric if at least this share of its values are numbers; the rest are rejected rows."""
 
-_DATE_FORMATS: Final = ("ISO8601", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m/%d/%Y %H:%M")
+_DATE: Final = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+_DATE_FORMATS: Final = ("%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y")
+_DECORATED_NUMBER: Final = r"^[$€£]? ?-?(?:\d+|\d{1,3}(?:[ ,.']\d{3})+)(?:[.,]\d+)? ?[%$€£]?$"
+_LARGEST_WHOLE: Final = 2**53  # beyond it, a float is no exact whole number
 _TRUTHS: Final = {"true": True, "false": False}
 _FORCED_TRUTHS: Final = _TRUTHS | {"yes": True, "no": False, "1": True, "0": False, "t": True, "f": False}
 _FORCED_TRUTHS.update({"y": True, "n": False, "1.0": True, "0.0": False})
-_ID_NAME: Final = re.compile(r"(^|[_\s-])(id|uuid|guid|key|rownames?|index|no|nr)$|[a-z]I[Dd]$", re.IGNORECASE)
+_ID_NAME: Final = re.compile(
+    r"(^|[_\s-])(id|uuid|guid|key|rownames?|index|no|nr)$|(?-i:[a-z]I[Dd])$"
+    r"|^__index_level_\d+__$|^unnamed: \d+$",  # how pandas names a row number that was written with the table
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -56,19 +63,19 @@ def read_column(column: pa.ChunkedArray, name: str, forced: Kind | None, missing
     """Read one column, as the kind the configuration names or as the one its values show."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-        return ReadColumn(_nothing(column), None, problem=f"it holds {column.type} values")
+    if not _is_readable(column.type):
+        return ReadColumn(_presence(column), None, problem=f"it holds {column.type} values")
     if _is_text(column.type):
         text, is_missing = _trim(column, missing_values)
         return _read_forced(text, name, forced) if forced else _read_text(text, name, is_missing)
     if forced == "categorical" or (forced == "boolean" and not pa.types.is_boolean(column.type)):
         return _read_forced(_as_text(column), name, forced)
     if pa.types.is_temporal(column.type):
-        return ReadColumn(column.to_pandas(), None, problem="it holds dates, which are no features of a customer table")
+        return ReadColumn(_presence(column), None, problem="it holds dates, which are no features of a customer table")
     if pa.types.is_boolean(column.type) and forced != "numeric":
         return ReadColumn(pd.Series(column.to_pandas(), dtype="boolean"), "boolean")
     if pa.types.is_null(column.type):
-        return ReadColumn(_nothing(column), None, problem="every value is missing")
+        return ReadColumn(_presence(column), None, problem="every value is missing")
     return _numeric(pd.Series(column.cast(pa.float64(), safe=False).to_pandas(), dtype="float64"), name)
 
 
@@ -77,7 +84,7 @@ def why_left_out(column: ReadColumn, name: str, rare_category_rows: int) -> str:
     values = column.values
     distinct = values.nunique(dropna=False)
     if distinct <= 1:
-        return "every value is missing" if column.missing.all() else f"every value is {values.iloc[0]!r}"
+        return "every value is missing" if column.missing.all() else f"every value is {_show(values.iloc[0])}"
     if column.kind == "categorical":
         counts = values.value_counts()
         if counts.iloc[0] < min(rare_category_rows, max(2, len(values) // 20)):
@@ -114,11 +121,17 @@ def _read_text(text: pd.Series, name: str, is_missing: npt.NDArray[np.bool_]) ->
         return ReadColumn(column.values, "numeric", note=(note + blanks).strip("; "), rejected=column.rejected)
     if _are_dates(levels):
         return ReadColumn(text, None, problem="it holds dates, which are no features of a customer table")
-    note = ""
-    if share > 0.5:
-        example = text[~is_missing & numbers.isna().to_numpy()].iloc[0]
-        note = f"read as categories, since {1 - share:.0%} of its values are no numbers (such as {example!r})"
+    note = _note_numbers(levels, example=text[~is_missing & numbers.isna().to_numpy()].iloc[0], share=share)
     return ReadColumn(text.astype("category"), "categorical", note=note)
+
+
+def _note_numbers(levels: pd.Series, example: str, share: float) -> str:
+    """Say of a column of categories that it seems to have been meant as numbers."""
+    if share > 0.5:
+        return f"read as categories, since {1 - share:.0%} of its values are no numbers (such as {example!r})"
+    if levels.str.contains(_DECORATED_NUMBER).mean() >= NUMERIC_SHARE:
+        return f"its numbers have separators or signs (such as {example!r}); write 1234.5"
+    return ""
 
 
 def _read_forced(text: pd.Series, name: str, forced: Kind) -> ReadColumn:
@@ -140,7 +153,8 @@ def _numeric(
     is_missing: npt.NDArray[np.bool_] | None = None,
 ) -> ReadColumn:
     numbers = numbers.astype("float64")
-    rejected = _unfit(name, "a finite number", numbers, np.isinf(numbers.to_numpy()))
+    shown = numbers if text is None else text
+    rejected = _unfit(name, "a finite number", shown, np.isinf(numbers.to_numpy()))
     if text is not None and is_missing is not None:
         rejected |= _unfit(name, "a number", text, numbers.isna().to_numpy() & ~is_missing)
     return ReadColumn(numbers, "numeric", rejected=rejected)
@@ -148,9 +162,19 @@ def _numeric(
 
 def _unfit(name: str, expected: str, values: pd.Series, unfit: npt.NDArray[np.bool_]) -> dict[int, str]:
     return {
-        int(position): f"the column {name!r} is {values.iloc[position]!r}; {expected} was expected."
+        int(position): f"the column {name!r} is {_show(values.iloc[position])}; {expected} was expected."
         for position in np.flatnonzero(unfit)
     }
+
+
+def _show(value: object) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def _is_readable(kind: pa.DataType) -> bool:
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    others = pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_null(kind)
+    return bool(numbers or others or _is_text(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -166,16 +190,19 @@ def _trim(column: pa.ChunkedArray, missing_values: Sequence[str]) -> tuple[pd.Se
 
 def _as_text(column: pa.ChunkedArray) -> pd.Series:
     values = column.to_pandas()
-    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
+    whole = pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all()
+    if whole and values.abs().max() < _LARGEST_WHOLE:
         values = values.astype("Int64")
     return pd.Series(values.astype("str").where(values.notna(), None), dtype="str")
 
 
 def _are_dates(levels: pd.Series) -> bool:
-    if not levels.str.contains(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}").mean() >= NUMERIC_SHARE:
+    if not levels.str.contains(_DATE).mean() >= NUMERIC_SHARE:
         return False
-    return any(pd.to_datetime(levels, errors="coerce", format=f).notna().mean() >= NUMERIC_SHARE for f in _DATE_FORMATS)
+    days = levels.str.replace(r"[T ].*", "", regex=True).str.replace(r"[-.]", "/", regex=True)
+    return any(pd.to_datetime(days, errors="coerce", format=f).notna().mean() >= NUMERIC_SHARE for f in _DATE_FORMATS)
 
 
-def _nothing(column: pa.ChunkedArray) -> pd.Series:
-    return pd.Series(np.full(len(column), np.nan))
+def _presence(column: pa.ChunkedArray) -> pd.Series:
+    """Keep of a column only where it is missing."""
+    return pd.Series(np.where(column.is_null().to_numpy(), np.nan, 0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from churn_mlops.data.rejects import Reject
 from churn_mlops.errors import DataFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -48,15 +50,16 @@ def read_table(path: Path, delimiter: str = ",") -> RawTable:
     """
     try:
         _check_file(path)
-        return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, delimiter)
+        table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, delimiter)
     except FileNotFoundError as error:
         raise DataFileError(path, "there is no such file (paths are relative to the working directory).") from error
     except PermissionError as error:
         raise DataFileError(path, "permission denied; this user may not read it.") from error
-    except UnicodeDecodeError as error:
-        raise DataFileError(path, f"it is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
-    except (OSError, EOFError, csv.Error, pa.ArrowException) as error:
+    except (OSError, EOFError, csv.Error, zlib.error, pa.ArrowException) as error:
         raise DataFileError(path, f"{_one_line(error)}.") from error
+    if table.columns.num_rows == 0:
+        raise DataFileError(path, _no_rows(table.rejects))
+    return table
 
 
 def _check_file(path: Path) -> None:
@@ -69,31 +72,30 @@ def _check_file(path: Path) -> None:
 
 
 def _read_csv(path: Path, delimiter: str) -> RawTable:
+    last_line = _check_encoding(path)
     names = _read_header(path, delimiter)
     rejects: list[Reject] = []
 
     def set_aside(row: pa_csv.InvalidRow) -> str:
         reason = f"the row has {row.actual_columns} fields; the header has {row.expected_columns}."
+        if _spans_lines(row.text):
+            reason += f" It spans {len(row.text.splitlines()):,} lines; was a quote left open?"
         rejects.append(Reject(row.number - 1, reason, row.text))
         return "skip"
 
-    try:
-        with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
-            columns = pa_csv.read_csv(
-                stream,
-                # row numbers are only known to a reader that goes through the file in order
-                read_options=pa_csv.ReadOptions(use_threads=False, block_size=1 << 24),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
-                ),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-                ),
-            )
-    except pa.ArrowInvalid as error:
-        if "UTF8" not in str(error):
-            raise
-        raise DataFileError(path, f"it is not UTF-8 text ({_one_line(error)}); save it as UTF-8.") from error
+    with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
+        columns = pa_csv.read_csv(
+            stream,
+            # row numbers are only known to a reader that goes through the file in order
+            read_options=pa_csv.ReadOptions(use_threads=False, block_size=1 << 24),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    _refuse_open_quote(path, columns, rejects, last_line)
     aside = np.array([reject.row for reject in rejects], dtype=np.int64)
     everything = np.arange(1, columns.num_rows + len(aside) + 1, dtype=np.int64)
     return RawTable(columns, np.setdiff1d(everything, aside, assume_unique=True), tuple(rejects), delimiter)
@@ -103,7 +105,12 @@ def _read_header(path: Path, delimiter: str) -> list[str]:
     open_text = gzip.open if path.suffix == ".gz" else open
     with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
         names = next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
+        has_rows = any(line.strip() for line in file)
+    if not names:
+        raise DataFileError(path, "it holds no text; a header and rows were expected.")
     _check_names(path, names)
+    if not has_rows:
+        raise DataFileError(path, _no_rows(()))
     if len(names) == 1:
         other = next((mark for mark in ";\t|," if mark != delimiter and mark in names[0]), None)
         if other:
@@ -125,6 +132,44 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise DataFileError(path, f"its header names {', '.join(map(repr, twice))} more than once.")
     if any("\x00" in name or "\ufffd" in name for name in names):
         raise DataFileError(path, "its header is not text; was it saved as UTF-16, or is it another kind of file?")
+
+
+def _check_encoding(path: Path) -> str:
+    """Refuse a line that is not UTF-8; give the last line that is not blank."""
+    last = b""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                byte = f"byte {line[error.start]:#04x}"
+                raise DataFileError(
+                    path, f"line {number:,} is not UTF-8 text ({byte}); save the file as UTF-8."
+                ) from error
+            last = line.strip() or last
+    return last.decode()
+
+
+def _refuse_open_quote(path: Path, columns: pa.Table, rejects: list[Reject], last_line: str) -> None:
+    """Refuse a file that ends inside a quoted field, which then holds every line since the quote."""
+    rows = columns.num_rows + len(rejects)
+    if rejects and rejects[-1].row == rows:
+        is_open = _spans_lines(rejects[-1].text) and rejects[-1].text.count('"') % 2 == 1
+    else:
+        is_open = rows > 0 and _spans_lines(columns.columns[-1][-1].as_py()) and not last_line.endswith('"')
+    if is_open:
+        raise DataFileError(path, f"a quote that opens in row {rows:,} is never closed.")
+
+
+def _no_rows(rejects: Sequence[Reject]) -> str:
+    if not rejects:
+        return "it has a header, but no rows."
+    return f"none of its {len(rejects):,} rows fits the header: in row {rejects[0].row}, {rejects[0].reason}"
+
+
+def _spans_lines(text: str) -> bool:
+    return len(text.strip().splitlines()) > 1
 
 
 def _one_line(error: BaseException) -> str:

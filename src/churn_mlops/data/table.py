@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -100,14 +100,15 @@ def check_learnable(table: CustomerTable) -> None:
     usable = f"{rows:,} usable rows" + (f" ({len(table.rejects):,} rejected)" if table.rejects else "")
     fewest, word = min((churners, "churners"), (rows - churners, "customers who stayed"))
     if rows == 0:
-        raise DataError(f"{table.name} has no rows that can be used: {usable}.")
+        first = f"; in row {table.rejects[0].row}, {table.rejects[0].reason}" if table.rejects else "."
+        raise DataError(f"{table.name} has no rows that can be used: {usable}{first}")
     if fewest == 0:
         raise DataError(f"The target has one value on all {usable}; both outcomes are needed.")
     if fewest < FEWEST_CHURNERS:
         raise DataError(f"{table.name} has {fewest} {word} among {usable}; at least {FEWEST_CHURNERS} are needed.")
     if table.features.empty:
         left_out = "; ".join(f"{column!r}: {reason}" for column, reason in table.left_out.items())
-        raise DataError(f"{table.name} has no column that can be a feature ({left_out}).")
+        raise DataError(f"{table.name} has no column that can be a feature ({left_out or 'there is no other'}).")
 
 
 def _check_table(raw: RawTable, settings: DataSettings, name: str) -> CustomerTable:
@@ -115,9 +116,7 @@ def _check_table(raw: RawTable, settings: DataSettings, name: str) -> CustomerTa
     target = read_target(raw.columns[settings.target], settings)
     named = {settings.target, settings.customer_id, *settings.drop}
     columns = {
-        column: read_column(raw.columns[column], column, settings.kinds.get(column), settings.missing_values)
-        for column in raw.columns.column_names
-        if column not in named
+        column: _read_feature(raw, column, settings) for column in raw.columns.column_names if column not in named
     }
     reasons = dict(target.rejected)
     for column in columns.values():
@@ -154,6 +153,17 @@ def _check_names(settings: DataSettings, names: list[str]) -> None:
         raise DataError(f"data.target ({settings.target!r}) is also named by data.customer_id or data.drop.")
 
 
+def _read_feature(raw: RawTable, name: str, settings: DataSettings) -> ReadColumn:
+    """Read a column; it rejects rows only if, those aside, it is a feature."""
+    read = read_column(raw.columns[name], name, settings.kinds.get(name), settings.missing_values)
+    if not read.rejected:
+        return read
+    fits = np.ones(len(read.values), dtype=bool)
+    fits[list(read.rejected)] = False
+    problem = _problem(name, _take(read, fits), settings)
+    return replace(read, kind=None, problem=problem, rejected={}) if problem else read
+
+
 def _take(column: ReadColumn, accepted: npt.NDArray[np.bool_]) -> ReadColumn:
     values = column.values[accepted].reset_index(drop=True)
     if isinstance(values.dtype, pd.CategoricalDtype):
@@ -164,9 +174,12 @@ def _take(column: ReadColumn, accepted: npt.NDArray[np.bool_]) -> ReadColumn:
 def _problem(name: str, column: ReadColumn, settings: DataSettings) -> str:
     if column.kind is None:
         return column.problem
+    if not name.strip():
+        return "it has no name"
     if column.values.empty or name in settings.kinds:
         return ""
-    return why_left_out(column, name, settings.rare_category_rows)
+    reason = why_left_out(column, name, settings.rare_category_rows)
+    return f"{reason}; {column.note}" if reason and column.note else reason
 
 
 def _customer_ids(raw: RawTable, settings: DataSettings, accepted: npt.NDArray[np.bool_]) -> pd.Series | None:

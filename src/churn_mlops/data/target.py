@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow.compute as pc
 
 from churn_mlops.errors import DataError
 
@@ -35,15 +37,19 @@ def read_target(column: pa.ChunkedArray, settings: DataSettings) -> Target:
     """Tell churners by `data.positive_label`; "1", 1 and 1.0 are the same label, as are "true" and True.
 
     Raises:
-        DataError: a label does not occur, or there are more than two values and no `data.negative_label`.
+        DataError: a label does not occur, both are the same, or there are more than two values and no
+            `data.negative_label`.
     """
     labels = np.array([_canonical(value) for value in column.to_pylist()], dtype=object)
     missing = np.isin(labels, [_canonical(token) for token in settings.missing_values])
-    counts = dict(zip(*np.unique(labels[~missing].astype(str), return_counts=True), strict=True))
+    missing |= pc.is_null(column, nan_is_null=True).to_numpy()
+    counts = Counter(sorted(labels[~missing]))
     positive = _known_label("positive_label", settings.positive_label, counts, settings)
     negatives = [label for label in counts if label != positive]
     if settings.negative_label is not None:
         negatives = [_known_label("negative_label", settings.negative_label, counts, settings)]
+        if negatives == [positive]:
+            raise DataError(f"data.positive_label and data.negative_label are both {positive!r}; they must differ.")
     elif len(negatives) > 1:
         raise DataError(
             f"The target {settings.target!r} has {len(counts)} values ({_list(counts)}) where two were expected; "

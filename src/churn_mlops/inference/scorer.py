@@ -50,8 +50,8 @@ class Scorer:
             raise VersionRefused(
                 manifest.version, f"ONNX Runtime cannot load model.onnx ({type(error).__name__})."
             ) from error
-        self._check()
-        self.score(np.full((1, len(manifest.signature.features)), np.nan, dtype=np.float32))
+        self._check_names()
+        self._check_shapes()
 
     @property
     def version(self) -> str:
@@ -62,16 +62,25 @@ class Scorer:
         """Score customers, float32 [rows, features], encoded as `encode_customer` does."""
         return Scores(*self._session.run([PROBABILITY, CONTRIBUTIONS], {INPUT: matrix}))
 
-    def _check(self) -> None:
+    def _check_names(self) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         names = [value.name for value in inputs], {value.name for value in outputs}
         if names[0] != [INPUT] or not names[1] >= {PROBABILITY, CONTRIBUTIONS}:
             problem = f"model.onnx maps {names[0]} to {sorted(names[1])}, not {INPUT} to {PROBABILITY}."
             raise VersionRefused(self.version, problem)
-        found = inputs[0].type, inputs[0].shape[-1]
-        expected = "tensor(float)", len(self.manifest.signature.features)
-        if found != expected:
-            problem = f"model.onnx takes {found[0]} of {found[1]} features, and the signature has {expected[1]}."
+
+    def _check_shapes(self) -> None:
+        """Score one customer, of whom nothing is known: the answers tell, and the next ones come sooner."""
+        features = len(self.manifest.signature.features)
+        try:
+            scores = self.score(np.full((1, features), np.nan, dtype=np.float32))
+        except Exception as error:
+            found = self._session.get_inputs()[0]
+            problem = f"model.onnx takes {found.type} {found.shape}, and the signature has {features} features."
+            raise VersionRefused(self.version, problem) from error
+        shapes = np.shape(scores.probability), np.shape(scores.contributions)
+        if shapes != ((1,), (1, features)):
+            problem = f"model.onnx answers one customer of {features} features with arrays of shapes {shapes}."
             raise VersionRefused(self.version, problem)
 
 

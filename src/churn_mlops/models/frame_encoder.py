@@ -79,8 +79,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
 def _encode(feature: Feature, values: pd.Series) -> npt.NDArray[np.float64]:
     if feature.kind != "categorical":
         return np.asarray(values.astype("Float64").to_numpy(dtype="float64", na_value=np.nan), dtype=np.float64)
-    known = pd.Categorical(values.astype("str").where(values.notna(), None), categories=list(feature.categories))
-    codes = np.asarray(known.codes).astype("float64")
-    codes[codes < 0] = OTHER_CATEGORY
+    known = pd.Index(feature.categories, dtype="str").get_indexer(pd.Index(values.astype("str")))
+    codes = np.where(known < 0, OTHER_CATEGORY, known).astype(np.float64)
     codes[values.isna().to_numpy()] = np.nan
     return codes

@@ -35,8 +35,8 @@ def build_logistic(kinds: dict[str, Kind], rare_category_rows: int, folds: int, 
     numeric = [position for position, kind in enumerate(kind_of_column) if kind != "categorical"]
     prepare_numbers = Pipeline(
         [
-            ("clip", MinMaxScaler(clip=True)),
             ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
+            ("clip", MinMaxScaler(clip=True)),
             ("scale", StandardScaler()),
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,7 +84,7 @@ def _edge_values(feature: Feature) -> list[object]:
     if feature.kind == "boolean":
         return [None, True, False]
     low, high = feature.minimum or 0.0, feature.maximum or 0.0
-    ends = [low, high, np.nextafter(low, -np.inf), np.nextafter(high, np.inf), (low + high) / 2]
+    ends = [low, high, math.nextafter(low, -math.inf), math.nextafter(high, math.inf), (low + high) / 2]
     return [None, *_EXTREMES, *ends]
 
 

@@ -1,0 +1,113 @@
+"""Reasons are true: they are the model's own contributions, strongest first, in words that fit the value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from churn_mlops.inference.reasons import Reason, explain
+from churn_mlops.models.parity import build_edge_rows
+from churn_mlops.models.signature import Feature, Signature
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from churn_mlops.inference.encoding import Value
+    from churn_mlops.inference.scorer import Scorer
+
+SIGNATURE = Signature(
+    features=(
+        Feature(name="age", kind="numeric", minimum=18, maximum=90, typical=40.5),
+        Feature(name="plan", kind="categorical", categories=("basic", "plus"), typical="basic"),
+        Feature(name="paperless", kind="boolean", typical=False),
+        Feature(name="empty", kind="numeric"),
+    )
+)
+VALUES: list[Value] = [35.0, "plus", True, None]
+
+
+def explain_with(contributions: list[float], count: int = 0, values: list[Value] = VALUES) -> list[Reason]:
+    """Explain a customer by these contributions."""
+    return explain(SIGNATURE, values, np.array(contributions, dtype=np.float32), count)
+
+
+@pytest.mark.parametrize(
+    ("contributions", "expected"),
+    [
+        ([0.5, -2, 1, 0], ["plan", "paperless", "age", "empty"]),
+        ([-0.1, 0.2, -0.3, 0.4], ["empty", "paperless", "plan", "age"]),
+        ([1, -1, 1, -1], ["age", "plan", "paperless", "empty"]),
+        ([0, 0, 0, 0], ["age", "plan", "paperless", "empty"]),
+    ],
+)
+def test_the_strongest_come_first(contributions: list[float], expected: list[str]) -> None:
+    """The order is by size, whatever the sign; equals stay in the signature's order."""
+    assert [reason.feature for reason in explain_with(contributions)] == expected
+
+
+@pytest.mark.parametrize(("count", "given"), [(0, 4), (1, 1), (3, 3), (4, 4), (5, 4), (10**30, 4)])
+def test_as_many_as_asked_for(count: int, given: int) -> None:
+    """The count is how many; 0 and more than there are is all of them."""
+    assert len(explain_with([1, 2, 3, 4], count)) == given
+
+
+def test_a_reason_carries_the_customers_value_and_the_contribution() -> None:
+    """A reason belongs to its feature: name, value as sent and contribution are of the same one."""
+    reason = explain_with([0.25, -2, 1, 0], 1)[0]
+    assert (reason.feature, reason.value, reason.contribution) == ("plan", "plus", -2.0)
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "contribution", "text"),
+    [
+        ("age", 35.0, 0.5, "age is 35 (median 40.5): raises the risk"),
+        ("age", 35.0, -0.5, "age is 35 (median 40.5): lowers the risk"),
+        ("age", 40.5, 0.5, "age is 40.5 (the median): raises the risk"),
+        ("age", 12345.5, 0.0, "age is 12,345.5 (median 40.5): leaves the risk as it is"),
+        ("age", 1e300, 0.5, "age is 1e+300 (median 40.5): raises the risk"),
+        ("age", None, 0.5, "age is missing: raises the risk"),
+        ("plan", "plus", -0.5, "plan is plus (most often basic): lowers the risk"),
+        ("plan", "basic", -0.5, "plan is basic (the most frequent): lowers the risk"),
+        ("plan", "never seen", 0.5, "plan is never seen (most often basic): raises the risk"),
+        ("plan", "{0} %s", 0.5, "plan is {0} %s (most often basic): raises the risk"),
+        ("plan", None, -0.5, "plan is missing: lowers the risk"),
+        ("paperless", True, 0.5, "paperless is true (most often false): raises the risk"),
+        ("paperless", False, -0.5, "paperless is false (the most frequent): lowers the risk"),
+        ("paperless", None, 0.0, "paperless is missing: leaves the risk as it is"),
+        ("empty", 3.0, 0.0, "empty is 3 (never present in training): leaves the risk as it is"),
+    ],
+)
+def test_a_reason_says_in_words_what_it_says_in_figures(
+    feature: str, value: Value, contribution: float, text: str
+) -> None:
+    """The words name the value, what is usual, and the direction, for every kind and for a missing value."""
+    place = SIGNATURE.names.index(feature)
+    values, contributions = list(VALUES), [0.0, 0.0, 0.0, 0.0]
+    values[place], contributions[place] = value, contribution
+    reasons = explain_with(contributions, 0, values)
+    assert next(reason.text for reason in reasons if reason.feature == feature) == text
+
+
+def test_contributions_add_up_to_the_estimators_log_odds(
+    sample_scorer: Scorer, sample_estimator: Any, sample_features: pd.DataFrame
+) -> None:
+    """On every customer and edge row, intercept plus all reasons are the log-odds before calibration, within 1e-5."""
+    model = sample_estimator.calibrated_classifiers_[0].estimator
+    signature, intercept = sample_scorer.manifest.signature, sample_scorer.manifest.explanation.intercept
+    for frame in (sample_features, build_edge_rows(signature)):
+        scores = sample_scorer.score(model[0].transform(frame).astype(np.float32))
+        nobody: list[Value] = [None] * len(signature.features)
+        reasons = [explain(signature, nobody, contributions, 0) for contributions in scores.contributions]
+        total = [intercept + sum(reason.contribution for reason in customer) for customer in reasons]
+        np.testing.assert_allclose(total, model.decision_function(frame), rtol=0, atol=1e-5)
+
+
+def test_the_average_customer_of_the_training_table_has_no_contributions(
+    sample_scorer: Scorer, sample_estimator: Any, sample_features: pd.DataFrame
+) -> None:
+    """Contributions are against the average customer: over the training rows, each feature's average 0."""
+    matrix = sample_estimator.calibrated_classifiers_[0].estimator[0].transform(sample_features).astype(np.float32)
+    means = sample_scorer.score(matrix).contributions.astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(means, 0, atol=1e-6)

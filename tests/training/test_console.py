@@ -1,0 +1,120 @@
+"""What a person sees of a training: a table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from churn_mlops.training.console import show_steps, show_version
+from churn_mlops.training.steps import Step
+
+if TYPE_CHECKING:
+    from churn_mlops.training.job import TrainedVersion
+
+ESCAPE = "\x1b"
+
+
+def _console(terminal: bool, width: int = 80) -> Console:
+    return Console(file=StringIO(), force_terminal=terminal, width=width, color_system="standard")
+
+
+def _text(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def _shown(trained: TrainedVersion, terminal: bool, width: int = 80) -> str:
+    console = _console(terminal, width)
+    show_version(console, trained)
+    return _text(console)
+
+
+def _changed(trained: TrainedVersion, **data: Any) -> TrainedVersion:
+    """The same version over other data."""
+    changed = trained.manifest.data.model_copy(update=data)
+    return dataclasses.replace(trained, manifest=trained.manifest.model_copy(update={"data": changed}))
+
+
+def test_steps_are_plain_lines_where_no_one_looks() -> None:
+    """In a log each step is one line, as it begins, without an escape code."""
+    console = _console(terminal=False)
+    with show_steps(console) as observe:
+        observe(Step("reading [the] table", 1, 2))
+        observe(Step("fitting", 2, 2))
+    assert _text(console) == "[1/2] reading [the] table\n[2/2] fitting\n"
+
+
+def test_steps_are_a_bar_on_a_terminal() -> None:
+    """The bar says what is being done and how many steps are behind it."""
+    console = _console(terminal=True)
+    with show_steps(console) as observe:
+        observe(Step("reading", 1, 9))
+        observe(Step("fitting", 8, 9))
+    assert "fitting" in _text(console)
+    assert "7/9" in _text(console)
+
+
+def test_a_log_holds_no_escape_codes_and_no_box(sample_version: TrainedVersion) -> None:
+    """Every metric is one line that grep finds, whatever the width."""
+    shown = _shown(sample_version, terminal=False)
+    value = sample_version.manifest.evaluation.metrics["roc_auc"].value
+    assert ESCAPE not in shown
+    assert "│" not in shown
+    assert f"\nROC AUC | {value:.3f} [" in shown
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits_a_terminal(width: int, sample_version: TrainedVersion) -> None:
+    """Each of the six metrics is one row of the box, no wider than the terminal."""
+    box = [line for line in _shown(sample_version, terminal=True, width=width).splitlines() if line[:1] in "│┏└"]
+    assert len([line for line in box if line.startswith("│")]) == 6
+    assert max(map(len, box)) <= width
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_was_read_and_what_is_served_is_told(terminal: bool, sample_version: TrainedVersion) -> None:
+    """Rows, repeated rows, features by kind, parity and the champion are named on either."""
+    shown = _shown(sample_version, terminal)
+    version = sample_version.manifest.version
+    for told in (
+        "7,043 rows read, 7,043 used, 0 rejected; 26.54% churned",
+        "this is the sample that ships with the product",
+        "22 rows repeat an earlier one",
+        "19 features: 9 numeric, 10 categorical",
+        "lower is better: log loss, Brier score, calibration error",
+        "evaluated 5-fold out-of-fold",
+        "graph and estimator agree within",
+        f"version {version} is champion: it is what is served",
+    ):
+        assert told in shown
+
+
+def test_what_was_noticed_is_told_column_by_column(sample_version: TrainedVersion) -> None:
+    """Notes, columns left out and the file of rejected rows each have a line, and brackets in them stay."""
+    version = _changed(sample_version, notes={"a": "11 [blanks]"}, left_out={"b": "every value is 1"}, rows_rejected=3)
+    shown = _shown(version, terminal=False)
+    assert "\nnote: 'a': 11 [blanks]\n" in shown
+    assert "\nwarning: 'b' is left out: every value is 1\n" in shown
+    assert f"\nrejected rows, with reasons: {version.rejects}\n" in shown
+
+
+def test_nothing_noticed_is_nothing_said(sample_version: TrainedVersion) -> None:
+    """Without rejected or repeated rows there is no line about them."""
+    shown = _shown(_changed(sample_version, rows_repeated=0), terminal=False)
+    assert "repeat" not in shown
+    assert "rejected rows" not in shown
+
+
+def test_a_challenger_is_told_how_to_become_champion(sample_version: TrainedVersion) -> None:
+    """The command to serve it can be copied from the last line."""
+    waiting = dataclasses.replace(sample_version, champion="20260101T000000Z-00000000")
+    lines = _shown(waiting, terminal=False).splitlines()
+    version = waiting.manifest.version
+    assert lines[-2:] == [
+        f"version {version} waits as challenger; 20260101T000000Z-00000000 is served",
+        f"to serve it: churn-mlops models promote {version}",
+    ]

@@ -1,0 +1,222 @@
+"""The training job: table in, version out, and nothing half-done in between."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+import pytest
+from learnable_tables import draw_customers, write_settings
+
+from churn_mlops.config.settings import ArtifactsSettings, DataSettings, Settings, TrainingSettings
+from churn_mlops.data.table import load_customers
+from churn_mlops.errors import DataError, ParityError, SuspectedLeak
+from churn_mlops.inference.encoding import encode_customer
+from churn_mlops.inference.scorer import load_champion
+from churn_mlops.models import additive
+from churn_mlops.registry.manifest import ESTIMATOR, GRAPH
+from churn_mlops.registry.reading import Registry
+from churn_mlops.training import job
+from churn_mlops.training.job import TrainedVersion, train_baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from churn_mlops.training.steps import Step
+
+REAL_TABLES: dict[str, dict[str, Any]] = {
+    "telco.csv": {"customer_id": "customerID", "target": "Churn", "positive_label": "Yes"},
+    "iranian.csv": {"target": "Churn", "positive_label": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def trained_on(
+    real_data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], TrainedVersion]:
+    """Train on a real table with configuration alone, once for all tests."""
+    trained: dict[str, TrainedVersion] = {}
+
+    def train(name: str) -> TrainedVersion:
+        if name not in trained:
+            named = {"source": "table", "path": real_data(name)} | REAL_TABLES[name]
+            settings = Settings(
+                data=DataSettings.model_validate(named),
+                training=TrainingSettings(bootstrap_resamples=100),
+                artifacts=ArtifactsSettings(path=tmp_path_factory.mktemp("artifacts")),
+            )
+            trained[name] = train_baseline(settings)
+        return trained[name]
+
+    return train
+
+
+@pytest.mark.parametrize(("name", "at_least"), [("telco.csv", 0.843), ("iranian.csv", 0.925)])
+def test_real_tables_reach_their_figure(
+    name: str, at_least: float, trained_on: Callable[[str], TrainedVersion]
+) -> None:
+    """Out of fold, the baseline ranks as well as it is known to, and not so well that something must have leaked."""
+    assert at_least <= trained_on(name).manifest.evaluation.metrics["roc_auc"].value < at_least + 0.012
+
+
+@pytest.mark.parametrize(("name", "repeated"), [("telco.csv", 22), ("iranian.csv", 300)])
+def test_repeated_rows_are_counted(name: str, repeated: int, trained_on: Callable[[str], TrainedVersion]) -> None:
+    """Rows that equal an earlier one but for the id are part of the record."""
+    data = trained_on(name).manifest.data
+    assert (data.rows_repeated, data.rows_rejected, data.rows_used) == (repeated, 0, data.rows_read)
+
+
+def test_blanks_in_a_column_of_numbers_are_noted(trained_on: Callable[[str], TrainedVersion]) -> None:
+    """The 11 blanks of TotalCharges are missing values, and the manifest says so."""
+    manifest = trained_on("telco.csv").manifest
+    charges = next(feature for feature in manifest.signature.features if feature.name == "TotalCharges")
+    assert manifest.data.notes == {"TotalCharges": "text read as numbers; 11 blanks are missing values"}
+    assert (charges.kind, charges.missing_share) == ("numeric", 11 / 7043)
+
+
+def test_the_sample_is_marked_as_one(sample_version: TrainedVersion) -> None:
+    """Nobody takes the sample's version for one of their own customers."""
+    assert sample_version.manifest.sample is True
+    assert sample_version.manifest.data.name.startswith("IBM Telco customer churn")
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "lift_at_10"])
+def test_the_model_beats_the_best_rule_and_no_skill(metric: str, sample_version: TrainedVersion) -> None:
+    """On the sample the whole interval of the model lies above the rule's, and the rule above no skill."""
+    evaluation = sample_version.manifest.evaluation
+    assert evaluation.metrics[metric].low > evaluation.best_rule.metrics[metric].high
+    assert evaluation.best_rule.metrics[metric].value > evaluation.no_skill[metric]
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier"])
+def test_the_model_errs_less_than_the_best_rule_and_no_skill(metric: str, sample_version: TrainedVersion) -> None:
+    """On the sample the whole interval of the model lies below the rule's, and the rule below no skill."""
+    evaluation = sample_version.manifest.evaluation
+    assert evaluation.metrics[metric].high < evaluation.best_rule.metrics[metric].low
+    assert evaluation.best_rule.metrics[metric].value < evaluation.no_skill[metric]
+
+
+def test_the_sample_is_calibrated(sample_version: TrainedVersion) -> None:
+    """Out of fold, predicted and observed churn rates differ by less than two points."""
+    assert sample_version.manifest.evaluation.metrics["calibration_error"].value < 0.02
+
+
+def test_the_saved_estimator_says_what_the_graph_says(
+    sample_version: TrainedVersion, sample_registry: Registry, sample_settings: Settings
+) -> None:
+    """The joblib file holds the estimator whose graph is served: both score customers alike."""
+    table = load_customers(sample_settings.data)
+    estimator = joblib.load(io.BytesIO(sample_registry.read_file(sample_version.manifest, ESTIMATOR)))
+    rows = table.features.iloc[:50]
+    scorer, signature = load_champion(sample_registry), sample_version.manifest.signature
+    values = [[None if value != value else value for value in row] for row in rows.astype(object).to_numpy().tolist()]
+    served = [scorer.score(encode_customer(signature, customer)[0]).probability[0] for customer in values]
+    np.testing.assert_allclose(served, estimator.predict_proba(rows)[:, 1], atol=1e-6)
+
+
+def test_equal_seeds_make_equal_models(tmp_path: Path) -> None:
+    """The same table and seed give the same graph and figures to the last bit."""
+    settings = write_settings(tmp_path, draw_customers())
+    one, other = (train_baseline(settings).manifest for _ in range(2))
+    assert one.files[GRAPH] == other.files[GRAPH]
+    assert (one.evaluation, one.data) == (other.evaluation, other.data)
+
+
+def test_another_seed_makes_another_model(tmp_path: Path) -> None:
+    """The seed reaches the folds of the calibration."""
+    settings = write_settings(tmp_path, draw_customers())
+    reseeded = settings.model_copy(update={"training": settings.training.model_copy(update={"seed": 1})})
+    one, other = (train_baseline(chosen).manifest for chosen in (settings, reseeded))
+    assert one.files[GRAPH] != other.files[GRAPH]
+
+
+def test_steps_are_told_in_order(tmp_path: Path) -> None:
+    """An observer hears of every step before it begins, numbered to the total that was promised."""
+    heard: list[Step] = []
+    train_baseline(write_settings(tmp_path, draw_customers()), heard.append)
+    assert [(step.number, step.total) for step in heard] == [(number, 7) for number in range(1, 8)]
+    assert [step.name.split()[0] for step in heard] == [
+        "reading",
+        "looking",
+        "evaluating",
+        "evaluating",
+        "evaluating",
+        "fitting",
+        "proving",
+    ]
+
+
+def test_the_second_version_waits(tmp_path: Path) -> None:
+    """It is told which version is served meanwhile."""
+    settings = write_settings(tmp_path, draw_customers())
+    first, second = (
+        train_baseline(settings.model_copy(update={"training": settings.training.model_copy(update={"seed": seed})}))
+        for seed in (0, 1)
+    )
+    assert first.champion == second.champion == first.manifest.version
+    aliases = Registry(settings.artifacts.path).aliases()
+    assert aliases is not None
+    assert aliases.challenger == second.manifest.version
+
+
+def test_a_graph_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the exported graph is not the estimator there is no version, no alias and no leftover."""
+
+    def write_wrongly(model: additive.AdditiveModel) -> bytes:
+        return additive.write_graph(dataclasses.replace(model, calibration_offset=model.calibration_offset + 0.01))
+
+    monkeypatch.setattr(job, "write_graph", write_wrongly)
+    settings = write_settings(tmp_path, draw_customers())
+    with pytest.raises(ParityError):
+        train_baseline(settings)
+    registry = Registry(settings.artifacts.path)
+    assert (registry.aliases(), list(registry.models.iterdir())) == (None, [])
+
+
+def test_a_table_that_fails_still_has_its_rejects_written(tmp_path: Path) -> None:
+    """What was wrong with which row can be looked at, though nothing was learnt from the rest."""
+    customers = draw_customers(60)
+    outcome = customers["churned"].astype(object)
+    outcome[:40] = "perhaps"
+    settings = write_settings(tmp_path, customers.assign(churned=outcome), positive_label=True, negative_label=False)
+    with pytest.raises(DataError, match="at least 50 are needed"):
+        train_baseline(settings)
+    with (settings.artifacts.path / "rejects" / "customers.csv.csv").open(newline="") as file:
+        rejects = list(csv.DictReader(file))
+    assert [int(reject["row"]) for reject in rejects] == list(range(1, 41))
+    assert Registry(settings.artifacts.path).versions() == []
+
+
+@pytest.mark.parametrize("allowed", [(), ("closed",)])
+def test_a_leak_stops_the_run_unless_it_is_allowed(allowed: tuple[str, ...], tmp_path: Path) -> None:
+    """A column that decides the target registers nothing, until the configuration says that it is known before."""
+    customers = draw_customers()
+    settings = write_settings(
+        tmp_path, customers.assign(closed=customers["churned"].map({True: "x", False: "y"})), allow_leaky=allowed
+    )
+    if not allowed:
+        with pytest.raises(SuspectedLeak, match="'closed'"):
+            train_baseline(settings)
+    else:
+        train_baseline(settings)
+    assert len(Registry(settings.artifacts.path).versions()) == len(allowed)
+
+
+def test_a_table_whose_rows_hardly_differ_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    """Two kinds of customers cannot be dealt out to three folds."""
+    settings = write_settings(tmp_path, draw_customers()[["plan", "churned"]])
+    with pytest.raises(DataError, match="Rows with equal features share a fold"):
+        train_baseline(settings)
+
+
+def test_the_decision_is_stored_with_the_version(tmp_path: Path) -> None:
+    """Threshold and bands are those of the configuration at the time of training."""
+    settings = write_settings(tmp_path, draw_customers())
+    decision = settings.decision.model_copy(update={"threshold": 0.35})
+    manifest = train_baseline(settings.model_copy(update={"decision": decision})).manifest
+    assert manifest.decision.model_dump() == decision.model_dump()
