@@ -46,6 +46,7 @@ class Killing:
         empty = root / "empty.yaml"
         empty.touch()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHURN_MLOPS")}
+        inherited.pop("FORCE_COLOR", None)  # the steps are read as plain lines
         self._environment = inherited | settings | {"CHURN_MLOPS_CONFIG": str(empty)}
         self._environment["CHURN_MLOPS__ARTIFACTS__PATH"] = str(root)
         begin = time.monotonic()

@@ -119,11 +119,17 @@ class FeatureSchemaMismatch(ChurnMlopsError):
         self.fields = tuple(fields)
 
 
+def find_closest(name: str, known: Sequence[str]) -> str | None:
+    """Find the known name that a wrong one most likely means, whatever its case; None if none is near."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None
+
+
 def _closest(name: str, known: Sequence[str], shown: int = 8) -> str:
     """Say which known names are nearest to a wrong one."""
-    matches = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
-    if matches:
-        nearest = next(k for k in known if k.lower() == matches[0])
+    nearest = find_closest(name, known)
+    if nearest is not None:
         return f" The closest is {nearest!r}."
     if not known:
         return " There are none."

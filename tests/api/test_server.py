@@ -151,20 +151,23 @@ def test_a_request_in_flight_is_answered_after_sigterm(start_service: StartServi
         with httpx.Client(base_url=address) as client:  # once this is answered, the request before it is being read
             client.get("/health")
         process.send_signal(signal.SIGTERM)
-        wait_for(log, "Shutting down")
+        wait_for(log, "Waiting for connections to close")
         connection.sendall(b'"features": {}}')
         answer = receive_all(connection)
     assert answer.startswith(b"HTTP/1.1 422 ")
     assert process.wait(timeout=60) in ENDED_BY_SIGTERM
 
 
-def test_a_request_that_never_ends_does_not_hold_it_up(start_service: StartService, sample_artifacts: Path) -> None:
-    """After serving.grace_seconds it ends, whoever is still sending."""
-    process, address, _ = start_service(sample_artifacts, CHURN_MLOPS__SERVING__GRACE_SECONDS="1")
+def test_a_request_that_never_ends_does_not_hold_it_up(
+    start_service: StartService, sample_artifacts: Path, read_log: ReadLog
+) -> None:
+    """After serving.grace_seconds it ends, whoever is still sending; the log has the request as failed."""
+    process, address, log = start_service(sample_artifacts, CHURN_MLOPS__SERVING__GRACE_SECONDS="1")
     with connect(address) as connection:
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n{")
         httpx.get(f"{address}/health")
         assert stop(process) in ENDED_BY_SIGTERM
+    assert [line["status"] for line in read_log(log) if line.get("route") == "/predict"] == [500]
 
 
 def test_a_body_cut_short_is_the_clients_doing(

@@ -13,7 +13,7 @@ from customer_tables import ROWS, has_left, make_arrow, make_csv, read, settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churn_mlops.data.table import CustomerTable, load_customers
+from churn_mlops.data.table import CustomerTable, check_learnable, load_customers
 from churn_mlops.errors import DataError
 
 if TYPE_CHECKING:
@@ -123,6 +123,14 @@ def test_a_kind_can_be_named_for_every_column(tmp_path: Path) -> None:
     table = read(tmp_path / "t.csv", make_csv(extra=extra), kinds=kinds)
     assert {name: table.kinds[name] for name in kinds} == kinds
     assert table.features[["postcode", "paperless", "senior"]].iloc[0].tolist() == ["0000", False, False]
+
+
+@pytest.mark.parametrize("outcome", ["Yes", "No"])
+def test_fifty_of_each_outcome_are_enough(tmp_path: Path, outcome: str) -> None:
+    """The 50th churner, or the 50th customer who stayed, is the one that makes a table learnable."""
+    other = "No" if outcome == "Yes" else "Yes"
+    content = make_csv(churn=lambda row: outcome if row < 50 else other)
+    check_learnable(read(tmp_path / "t.csv", content))
 
 
 def test_named_columns_are_no_features(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_one_row_scores_as_it_does_among_many(fitted: FittedBaseline) -> None:
     [("numeric", [np.nan, 0, 1, -1e30]), ("boolean", [np.nan, 0, 1]), ("categorical", [np.nan, -1])],
 )
 def test_a_feature_that_was_never_present_contributes_nothing(kind: Kind, late_values: list[float]) -> None:
-    """An always-missing column is carried along at 0 (to what the solver leaves), also for a value that turns up later."""
+    """An always-missing column is carried along at 0, as the solver leaves it, also for a value that turns up later."""
     kinds: dict[str, Kind] = {"tenure": "numeric", "empty": kind}
     frame = make_frame(kinds)
     frame["empty"] = pd.Series([None] * len(frame), dtype=DTYPES[kind])

@@ -186,7 +186,7 @@ def test_a_table_that_fails_still_has_its_rejects_written(tmp_path: Path) -> Non
     settings = write_settings(tmp_path, customers.assign(churned=outcome), positive_label=True, negative_label=False)
     with pytest.raises(DataError, match="at least 50 are needed"):
         train_baseline(settings)
-    with (settings.artifacts.path / "rejects" / "customers.csv.csv").open(newline="") as file:
+    with (settings.artifacts.path / "rejects" / "customers.csv").open(newline="") as file:
         rejects = list(csv.DictReader(file))
     assert [int(reject["row"]) for reject in rejects] == list(range(1, 41))
     assert Registry(settings.artifacts.path).versions() == []

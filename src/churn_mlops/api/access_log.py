@@ -75,7 +75,8 @@ class AccessLog:
             if status == 0:
                 await answer(scope, receive, send_with_id)
         finally:
-            _log_request(scope, request_id, status, time.perf_counter() - start)
+            # nothing was answered where the server gave the request up: it then answers 500 itself
+            _log_request(scope, request_id, status or 500, time.perf_counter() - start)
 
 
 def _log_request(scope: Scope, request_id: bytes, status: int, latency_seconds: float) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
 from churn_mlops.api.responses import shorten
-from churn_mlops.errors import FeatureSchemaMismatch, MalformedRequest
+from churn_mlops.errors import FeatureSchemaMismatch, MalformedRequest, find_closest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -99,8 +98,8 @@ class RequestSchema:
         if error["loc"][:1] != ("features",) or len(error["loc"]) == 1:
             return _request_problem(name, error)
         if error["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(name, self._signature.names, n=1, cutoff=0.5)
-            return f"{name!r} is not a feature of this model" + (f" (the closest is {close[0]!r})" if close else "")
+            close = find_closest(name, self._signature.names)
+            return f"{name!r} is not a feature of this model" + (f" (the closest is {close!r})" if close else "")
         feature = next(feature for feature in self._signature.features if feature.name == name)
         if error["type"] == "finite_number":
             return f"{name!r} is not finite; a number or null was expected"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
@@ -126,7 +127,7 @@ class _Steps:
 
 
 def _write_rejects(settings: Settings, table: CustomerTable) -> Path:
-    stem = "sample" if table.is_sample else table.name
+    stem = "sample" if table.is_sample else re.sub(r"\.(csv|csv\.gz|parquet)$", "", table.name)
     path = settings.artifacts.path / "rejects" / f"{stem}.csv"
     with explain_unwritable(path.parent):
         write_rejects(path, table.rejects)
