@@ -124,6 +124,15 @@ def test_every_interval_holds_its_figure(scored: tuple[Outcomes, Floats]) -> Non
     assert outside == []
 
 
+def test_the_interval_of_a_perfect_calibration_holds_zero() -> None:
+    """Every resample errs more than customers who churn exactly as often as they are said to; the figure is inside."""
+    score = np.repeat(np.arange(1, 10) / 10, 100)
+    churned = np.tile(np.arange(100), 9) < score * 100 - 0.5
+    counts = ScoreCounts.count(churned, score)
+    assert counts.metrics().calibration_error == pytest.approx(0, abs=1e-12)
+    assert counts.intervals(100, seed=0)["calibration_error"].low == 0
+
+
 def test_intervals_shrink_with_more_customers() -> None:
     """Sixteen times the customers give every metric an interval of a quarter of the width, give or take."""
     few, many = (_draw(rows).intervals(200, seed=1) for rows in (300, 4800))
