@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +47,8 @@ def test_a_change_in_the_code_reruns_only_what_comes_after_it(engine: Engine, na
     module = engine.checkout / "src" / "churn_mlops" / "__init__.py"
     before = module.read_text()
     try:
-        module.write_text(before + f"# changed for {name}\n")
+        # new text every time: the engine remembers builds of earlier runs
+        module.write_text(before + f"# changed: {uuid.uuid4()}\n")
         after_change = steps(build(engine, name))
     finally:
         module.write_text(before)
