@@ -53,7 +53,7 @@ def test_any_other_content_has_another_name(changes: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format_version", 2),
+        ("format_version", 3),
         ("version", "latest"),
         ("version", "20260301T120003Z-1a2b3c4d/.."),
         ("created_at", "2026-03-01T12:00:03"),

@@ -98,14 +98,14 @@ def _rewrite(file: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"format_version": 2}, "its format_version is 2 and this program reads 1"),
-        ({"format_version": None}, "its format_version is None and this program reads 1"),
+        ({"format_version": 1}, "its format_version is 1 and this program reads 2"),
+        ({"format_version": None}, "its format_version is None and this program reads 2"),
         ({"decision": {"threshold": 0.1, "medium_risk": 0.3, "high_risk": 0.6}}, "does not hold the content"),
         ({"version": NEVER}, "does not hold the content"),
         ({"version": 7}, "cannot be read (version: "),
         ({"surprise": 1}, "cannot be read (surprise: "),
-        ({"explanation": {"kind": "additive", "intercept": float("nan")}}, "cannot be read ("),
-        ({"explanation": {"kind": "additive", "intercept": float("inf")}}, "cannot be read ("),
+        ({"explanation": {"kind": "additive", "intercept": float("nan"), "method": ""}}, "cannot be read ("),
+        ({"explanation": {"kind": "additive", "intercept": float("inf"), "method": ""}}, "cannot be read ("),
         ({"libraries": {"numpy": "\ud800"}}, "cannot be read ("),
         ({"files": {}}, "does not hold the content"),
     ],

@@ -11,6 +11,7 @@ from churn_mlops.registry.manifest import (
     ESTIMATOR,
     GRAPH,
     BestRule,
+    Calibration,
     DataSummary,
     Decision,
     Estimate,
@@ -37,7 +38,8 @@ def make_draft(number: int = 0, sample: bool = False) -> Manifest:
         sample=sample,
         model="logistic",
         signature=Signature(features=(Feature(name="tenure", kind="numeric", minimum=0, maximum=72, typical=29.0),)),
-        explanation=Explanation(kind="additive", intercept=-1.25),
+        explanation=Explanation(kind="additive", intercept=-1.25, method="exact"),
+        calibration=Calibration(kind="none", a=1.0, b=1.0, c=0.0),
         decision=Decision(threshold=0.5, medium_risk=0.3, high_risk=0.6),
         evaluation=Evaluation(
             method="made up",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 Kind = Literal["numeric", "categorical", "boolean"]
+Family = Literal["logistic", "ebm", "boosted", "blend"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -53,6 +54,8 @@ class DataSettings(_Section):
 class TrainingSettings(_Section):
     """How a model is fitted and evaluated."""
 
+    model: Family | Literal["auto"] = "auto"
+    budget_seconds: Annotated[float, Field(gt=0)] = 60
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     bootstrap_resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000

@@ -13,10 +13,11 @@ from churn_mlops.models.signature import Signature
 if TYPE_CHECKING:
     from datetime import datetime
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Raised with any change that an older reader would misread; a reader refuses formats it does not know."""
 
 MANIFEST, GRAPH, ESTIMATOR = "manifest.json", "model.onnx", "model.joblib"
+REPORT, OUT_OF_FOLD = "report.html", "out_of_fold.csv"
 
 
 class _Part(BaseModel):
@@ -38,6 +39,78 @@ class BestRule(_Part):
     metrics: dict[str, Estimate]
 
 
+class CandidateScore(_Part):
+    """What one family reached on the folds that all candidates shared.
+
+    Attributes:
+        family: logistic, ebm, boosted or blend.
+        log_loss: out of fold, calibrated.
+        worse_by: its log loss less the lowest one; 0 for the best.
+        standard_error: of `worse_by`, over customers.
+        explainable: whether its reasons are exact.
+        chosen: whether it is the model of this version.
+        settings: what tuning chose, in words.
+        fit_seconds: of all its folds together.
+    """
+
+    family: str
+    log_loss: float
+    worse_by: float
+    standard_error: float
+    explainable: bool
+    chosen: bool
+    settings: dict[str, float | int | str]
+    fit_seconds: float
+
+
+class LeakCheck(_Part):
+    """The same model under another way of holding customers out: a higher figure than the honest one is a leak.
+
+    Attributes:
+        scheme: random rows, grouped duplicates, unseen customers or later period.
+        roc_auc: under this scheme; None where the table does not allow it.
+        log_loss: likewise.
+        note: what was held out, or why it cannot be.
+    """
+
+    scheme: Literal["random rows", "grouped duplicates", "unseen customers", "later period"]
+    roc_auc: float | None
+    log_loss: float | None
+    note: str
+
+
+class SegmentMetrics(_Part):
+    """How the model does on the customers who share a value of one column.
+
+    Attributes:
+        column: a feature.
+        value: in words; missing values are a segment of their own.
+        customers: how many there are.
+        base_rate: share who left, with its interval.
+        mean_probability: what the model says on average; equals the base rate where it is calibrated.
+        selection_rate: share for whom `churn_predicted` is true.
+        roc_auc: None where only one outcome occurs.
+        calibration_gap: `mean_probability` less the base rate, with its interval.
+    """
+
+    column: str
+    value: str
+    customers: int
+    base_rate: Estimate
+    mean_probability: float
+    selection_rate: float
+    roc_auc: float | None
+    calibration_gap: Estimate
+
+
+class LearningPoint(_Part):
+    """How good the model is when fitted on fewer rows; `customers` is the number it was fitted on."""
+
+    customers: int
+    roc_auc: float
+    log_loss: float
+
+
 class Evaluation(_Part):
     """How good the model is on rows it was not fitted on, beside what it must beat."""
 
@@ -45,13 +118,34 @@ class Evaluation(_Part):
     metrics: dict[str, Estimate]
     no_skill: dict[str, float]
     best_rule: BestRule
+    candidates: tuple[CandidateScore, ...] = ()
+    leak_report: tuple[LeakCheck, ...] = ()
+    segments: tuple[SegmentMetrics, ...] = ()
+    learning_curve: tuple[LearningPoint, ...] = ()
 
 
 class Explanation(_Part):
-    """How contributions are to be read: additive ones sum, with the intercept, to the log-odds before calibration."""
+    """How contributions are to be read; they are in log-odds before calibration.
 
-    kind: Literal["additive"]
+    Additive ones sum, with the intercept, to the log-odds. Reference ones say by how much the log-odds change when
+    that one feature is set to the reference customer's value (the typical value of each feature): they do not sum.
+    """
+
+    kind: Literal["additive", "reference"]
     intercept: float
+    method: str
+
+
+class Calibration(_Part):
+    """From log-odds z to calibrated log-odds: `b * softplus(z) - a * softplus(-z) + c` (Kull et al. 2017).
+
+    a = b = 1 and c = 0 leaves them as they are; a = b is Platt's sigmoid.
+    """
+
+    kind: Literal["none", "sigmoid", "beta"]
+    a: float
+    b: float
+    c: float
 
 
 class Decision(_Part):
@@ -96,13 +190,14 @@ class Manifest(_Part):
     exactly one content. `files` holds the sha256 of every other file that was written.
     """
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     version: Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")]
     created_at: AwareDatetime
     sample: bool
     model: str
     signature: Signature
     explanation: Explanation
+    calibration: Calibration
     decision: Decision
     evaluation: Evaluation
     data: DataSummary

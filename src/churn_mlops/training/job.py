@@ -23,6 +23,7 @@ from churn_mlops.models.parity import prove_parity
 from churn_mlops.registry.manifest import (
     ESTIMATOR,
     GRAPH,
+    Calibration,
     DataSummary,
     Decision,
     Explanation,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from churn_mlops.data.table import CustomerTable
 
 _LIBRARIES: Final = ("churn-mlops", "scikit-learn", "numpy", "pandas", "onnx", "onnxruntime")
+_ADDITIVE: Final = "exact: contributions and the intercept add up to the log-odds before calibration"
 _UNNAMED: Final = "00000000T000000Z-00000000"
 
 
@@ -101,7 +103,13 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
         sample=table.is_sample,
         model="logistic",
         signature=signature,
-        explanation=Explanation(kind="additive", intercept=additive.intercept),
+        explanation=Explanation(kind="additive", intercept=additive.intercept, method=_ADDITIVE),
+        calibration=Calibration(
+            kind="sigmoid",
+            a=additive.calibration_slope,
+            b=additive.calibration_slope,
+            c=additive.calibration_offset,
+        ),
         decision=Decision(**settings.decision.model_dump()),
         evaluation=evaluation,
         data=_summarise(table),
