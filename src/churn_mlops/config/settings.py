@@ -84,7 +84,9 @@ class DecisionSettings(_Section):
     @field_validator("customer_value", mode="before")
     @classmethod
     def _value_is_number_or_column(cls, value: object) -> object:
-        if value is None or (isinstance(value, str) and value.strip() and not _is_number(value)):
+        if value is None or isinstance(value, bool):  # which is refused for every key
+            return value
+        if isinstance(value, str) and value.strip() and not _is_number(value):
             return value
         # environment variables are text, so a text that reads as a number is one
         if isinstance(value, int | float | str) and _is_number(value) and 0 < float(value) < math.inf:

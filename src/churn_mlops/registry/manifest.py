@@ -205,8 +205,7 @@ class Decision(_Part):
 
     Attributes:
         mode: what the threshold follows from.
-        threshold: `churn_predicted` is true from this probability on; by profit, for a customer of the mean value,
-            and above 1 where contacting never pays.
+        threshold: from where `churn_predicted` is true; by profit, at the mean value, above 1 where nothing pays.
         medium_risk: where the middle risk band begins.
         high_risk: where the highest begins.
         capacity: the share or number of customers that were to be selected, in capacity mode.

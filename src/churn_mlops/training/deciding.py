@@ -74,7 +74,8 @@ def draw_decision(decision: Decision, table: CustomerTable, probability: Floats)
     if parameters is None:
         return draw_reach(table.churned, probability, probability >= decision.threshold)
     value = np.full(len(probability), parameters.customer_value)
-    if table.customer_value is not None:
+    if parameters.value_column is not None:
+        assert table.customer_value is not None  # noqa: S101 - the table was read with this column
         value = table.customer_value
     contacted = probability >= decision.thresholds(value)
     return draw_profit(parameters.campaign, table.churned, probability, value, contacted)
