@@ -27,7 +27,7 @@ def test_profit_by_hand() -> None:
     curve = draw_profit(OFFER, CHURNED, PROBABILITY, 100, PROBABILITY >= 0.2)
     at = dict(zip(curve.contacted_share.round(3), curve.height, strict=True))
     assert [at[share] for share in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx([0, 10, 7.5, 17.5, 15])
-    assert (curve.chosen_share, curve.chosen_height) == (0.75, pytest.approx(17.5))
+    assert [curve.chosen_share, curve.chosen_height] == pytest.approx([0.75, 17.5])
     assert curve.quantity == "profit per customer"
 
 
