@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from learnable_tables import draw_customers, write_settings
 
-from churn_mlops.config.settings import ArtifactsSettings, DataSettings, Settings, TrainingSettings
+from churn_mlops.config.settings import ArtifactsSettings, DataSettings, DecisionSettings, Settings, TrainingSettings
 from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError, ParityError, SuspectedLeak
 from churn_mlops.inference.encoding import encode_customer
@@ -215,8 +215,22 @@ def test_a_table_whose_rows_hardly_differ_is_refused_with_a_sentence(tmp_path: P
 
 
 def test_the_decision_is_stored_with_the_version(tmp_path: Path) -> None:
-    """Threshold and bands are those of the configuration at the time of training."""
+    """Threshold and bands are those of the configuration at the time of training, with the share they select."""
     settings = write_settings(tmp_path, draw_customers())
     decision = settings.decision.model_copy(update={"threshold": 0.35})
     manifest = train_baseline(settings.model_copy(update={"decision": decision})).manifest
-    assert manifest.decision.model_dump() == decision.model_dump()
+    stored = manifest.decision
+    assert (stored.mode, stored.threshold, stored.medium_risk, stored.high_risk) == ("threshold", 0.35, 0.3, 0.6)
+    assert stored.selected_share is not None
+    assert 0.2 < stored.selected_share < 0.8
+
+
+def test_a_value_column_reaches_the_decision(tmp_path: Path) -> None:
+    """Where the values are in the table, the version is decided by them, though they are no feature."""
+    settings = write_settings(tmp_path, draw_customers(), drop=["charges"])
+    by_profit = {"mode": "profit", "customer_value": "charges", "offer_cost": 10, "save_rate": 0.3}
+    decision = DecisionSettings.model_validate(by_profit)
+    manifest = train_baseline(settings.model_copy(update={"decision": decision})).manifest
+    assert "charges" not in manifest.signature.names
+    assert manifest.decision.parameters is not None
+    assert manifest.decision.parameters.customer_value == pytest.approx(draw_customers()["charges"].mean())

@@ -14,6 +14,7 @@ from churn_mlops.data.reading import RawTable, read_table
 from churn_mlops.data.rejects import Reject
 from churn_mlops.data.sample import SAMPLE_NAME, describe_sample, read_sample
 from churn_mlops.data.target import read_target
+from churn_mlops.data.value import read_value
 from churn_mlops.errors import DataError, MissingColumn
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class CustomerTable:
         left_out: why a column is no feature, by its name.
         left_out_missing: bool [rows] by name, for left-out columns that are missing in part: where they are.
         notes: what was noticed about a column and done, by its name.
+        customer_value: float64 [rows], what each customer is worth; None where no column says so.
     """
 
     name: str
@@ -52,6 +54,7 @@ class CustomerTable:
     left_out: dict[str, str]
     left_out_missing: dict[str, npt.NDArray[np.bool_]]
     notes: dict[str, str]
+    customer_value: npt.NDArray[np.float64] | None = None
 
     @property
     def rows_read(self) -> int:
@@ -71,8 +74,12 @@ class CustomerTable:
         return digest.hexdigest()
 
 
-def load_customers(settings: DataSettings) -> CustomerTable:
+def load_customers(settings: DataSettings, value_column: str | None = None) -> CustomerTable:
     """Read the table that the configuration names.
+
+    Args:
+        settings: where the table is, and what its columns mean.
+        value_column: the column that says what each customer is worth, whether or not it is a feature too.
 
     Returns:
         The table as it is, even where `check_learnable` will refuse it: its rejected rows are worth writing first.
@@ -85,9 +92,9 @@ def load_customers(settings: DataSettings) -> CustomerTable:
             raise DataError(
                 f"data.path is {str(settings.path)!r} but data.source is 'sample'; set data.source to 'table'."
             )
-        return _check_table(read_sample(), describe_sample(settings), SAMPLE_NAME)
+        return _check_table(read_sample(), describe_sample(settings), SAMPLE_NAME, value_column)
     assert settings.path is not None  # noqa: S101 - a table without a path is no valid configuration
-    return _check_table(read_table(settings.path, settings.delimiter), settings, settings.path.name)
+    return _check_table(read_table(settings.path, settings.delimiter), settings, settings.path.name, value_column)
 
 
 def check_learnable(table: CustomerTable) -> None:
@@ -111,15 +118,16 @@ def check_learnable(table: CustomerTable) -> None:
         raise DataError(f"{table.name} has no column that can be a feature ({left_out or 'there is no other'}).")
 
 
-def _check_table(raw: RawTable, settings: DataSettings, name: str) -> CustomerTable:
+def _check_table(raw: RawTable, settings: DataSettings, name: str, value_column: str | None) -> CustomerTable:
     _check_names(settings, raw.columns.column_names)
+    value = read_value(raw.columns, value_column, settings) if value_column is not None else None
     target = read_target(raw.columns[settings.target], settings)
     named = {settings.target, settings.customer_id, *settings.drop}
     columns = {
         column: _read_feature(raw, column, settings) for column in raw.columns.column_names if column not in named
     }
     reasons = dict(target.rejected)
-    for column in columns.values():
+    for column in [value, *columns.values()] if value else columns.values():
         for position, reason in column.rejected.items():
             reasons.setdefault(position, reason)
     accepted = np.ones(raw.columns.num_rows, dtype=bool)
@@ -138,6 +146,7 @@ def _check_table(raw: RawTable, settings: DataSettings, name: str) -> CustomerTa
         left_out=left_out,
         left_out_missing={column: kept[column].missing for column in left_out if 0 < kept[column].missing.mean() < 1},
         notes={column: read.note for column, read in features.items() if read.note},
+        customer_value=value.values[accepted].to_numpy() if value else None,
     )
 
 

@@ -25,13 +25,13 @@ from churn_mlops.registry.manifest import (
     GRAPH,
     Calibration,
     DataSummary,
-    Decision,
     Explanation,
     Manifest,
     ParityFigures,
 )
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register, require_writable
+from churn_mlops.training.deciding import choose_decision
 from churn_mlops.training.evaluation import evaluate, predict_out_of_fold
 from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.steps import Observer, Step
@@ -77,7 +77,7 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
     steps = _Steps(observe, total=settings.training.folds + 4)
     with threadpool_limits(limits=available_cpus()):
         steps.begin("reading the customer table")
-        table = load_customers(settings.data)
+        table = load_customers(settings.data, settings.decision.value_column)
         rejects = _write_rejects(settings, table)
         check_learnable(table)
         steps.begin("looking for leaks")
@@ -110,7 +110,7 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
             b=additive.calibration_slope,
             c=additive.calibration_offset,
         ),
-        decision=Decision(**settings.decision.model_dump()),
+        decision=choose_decision(settings, table, probability),
         evaluation=evaluation,
         data=_summarise(table),
         parity=ParityFigures(rows=parity.rows, edge_rows=parity.edge_rows),
