@@ -62,9 +62,7 @@ class AdditiveModel:
     intercept: float
 
 
-def read_additive(
-    log_odds: Callable[[Floats], Floats], signature: Signature, matrix: Floats
-) -> AdditiveModel:
+def read_additive(log_odds: Callable[[Floats], Floats], signature: Signature, matrix: Floats) -> AdditiveModel:
     """Read an additive model off the model itself, without knowing how it is built.
 
     In an additive model, changing one feature of a fixed reference row changes the log-odds by exactly the change of

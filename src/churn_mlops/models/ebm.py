@@ -65,10 +65,10 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         self,
         interactions: int = 20,
         bags: int = 8,
-        learning_rate: float = 0.04,
-        smoothing_rounds: int = 75,
-        max_bins: int = 256,
-        max_pair_bins: int = 32,
+        learning_rate: float = 0.1,
+        smoothing_rounds: int = 100,
+        max_bins: int = 64,
+        max_pair_bins: int = 16,
         seed: int = 0,
     ) -> None:
         self.interactions = interactions
@@ -90,6 +90,10 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
             learning_rate=self.learning_rate,
             smoothing_rounds=self.smoothing_rounds,
             interaction_smoothing_rounds=self.smoothing_rounds,
+            # every term in turn, not the one with most to gain: on every table tried the better model
+            greedy_ratio=0.0,
+            cyclic_progress=True,
+            early_stopping_rounds=50,
             max_bins=self.max_bins,
             max_interaction_bins=self.max_pair_bins,
             n_jobs=available_cpus(),

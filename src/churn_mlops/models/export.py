@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-import numpy as np
-
 from churn_mlops.models.additive import read_additive, write_additive
 from churn_mlops.models.blend import Blend
 from churn_mlops.models.boosted import BoostedTrees
@@ -15,8 +13,7 @@ from churn_mlops.models.tree_graph import write_additive_trees, write_reference_
 from churn_mlops.models.trees import Tree, map_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    import numpy as np
     import numpy.typing as npt
     import pandas as pd
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Final
@@ -16,9 +16,9 @@ from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.data.rejects import write_rejects
 from churn_mlops.data.table import check_learnable, load_customers
-from churn_mlops.models.additive import write_graph
+from churn_mlops.models.churn_model import ChurnModel
+from churn_mlops.models.export import export_model
 from churn_mlops.models.folds import DuplicateGroupedKFold
-from churn_mlops.models.logistic import build_logistic, read_logistic
 from churn_mlops.models.parity import prove_parity
 from churn_mlops.registry.manifest import (
     ESTIMATOR,
@@ -31,19 +31,29 @@ from churn_mlops.registry.manifest import (
 )
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register, require_writable
+from churn_mlops.training.contest import Model, count_steps, run_contest
 from churn_mlops.training.deciding import choose_decision
-from churn_mlops.training.evaluation import evaluate, predict_out_of_fold
+from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.one_column import refuse_leaks
-from churn_mlops.training.steps import Observer, Step
+from churn_mlops.training.steps import Observer, Steps
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from churn_mlops.config.settings import Settings
     from churn_mlops.data.table import CustomerTable
+    from churn_mlops.training.candidates import Candidate
 
-_LIBRARIES: Final = ("churn-mlops", "scikit-learn", "numpy", "pandas", "onnx", "onnxruntime")
-_ADDITIVE: Final = "exact: contributions and the intercept add up to the log-odds before calibration"
+_LIBRARIES: Final = (
+    "churn-mlops",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "onnx",
+    "onnxruntime",
+    "interpret-core",
+    "lightgbm",
+)
 _UNNAMED: Final = "00000000T000000Z-00000000"
 
 
@@ -63,10 +73,16 @@ class TrainedVersion:
 
 
 def train_baseline(settings: Settings, observe: Observer = lambda step: None) -> TrainedVersion:
-    """Train, evaluate, export, prove and register the baseline on the table that the configuration names.
+    """Train the baseline, logistic regression, on the table that the configuration names; see `train`."""
+    return train(settings, "logistic", observe)
+
+
+def train(settings: Settings, model: Model, observe: Observer = lambda step: None) -> TrainedVersion:
+    """Train, evaluate, export, prove and register a model on the table that the configuration names.
 
     Args:
         settings: the configuration.
+        model: a family, or auto to compare them all.
         observe: told of every step before it begins.
 
     Raises:
@@ -74,7 +90,7 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
     """
     registry = Registry(settings.artifacts.path)
     require_writable(registry)
-    steps = _Steps(observe, total=settings.training.folds + 4)
+    steps = Steps(observe, total=count_steps(model, settings.training.folds) + 4)
     with threadpool_limits(limits=available_cpus()):
         steps.begin("reading the customer table")
         table = load_customers(settings.data, settings.decision.value_column)
@@ -84,54 +100,35 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
         folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
         fold = folds.assign(table.features, table.churned)
         refuse_leaks(table, fold, settings.data.allow_leaky)
-        estimator = build_logistic(
-            table.kinds, settings.data.rare_category_rows, settings.training.folds, settings.training.seed
-        )
-        probability = predict_out_of_fold(
-            estimator, table, fold, lambda number: steps.begin(f"evaluating fold {number + 1}")
-        )
-        evaluation = evaluate(table, probability, fold, settings.training)
+        contest = run_contest(model, table, fold, settings, steps)
         steps.begin("fitting on all customers")
-        estimator.fit(table.features, table.churned)
-        signature, additive = read_logistic(estimator, table.features)
+        fitted = _fit(contest.chosen, table, settings)
         steps.begin("proving the graph, registering")
-        graph = write_graph(additive)
-        parity = prove_parity(graph, estimator, signature, additive.intercept, table.features)
+        exported = export_model(fitted, table.features)
+        parity = prove_parity(exported, fitted, table.features)
+        evaluation = evaluate(table, contest, fold, settings.training)
     draft = Manifest(
         version=_UNNAMED,
         created_at=datetime.now(UTC).replace(microsecond=0),
         sample=table.is_sample,
-        model="logistic",
-        signature=signature,
-        explanation=Explanation(kind="additive", intercept=additive.intercept, method=_ADDITIVE),
-        calibration=Calibration(
-            kind="sigmoid",
-            a=additive.calibration_slope,
-            b=additive.calibration_slope,
-            c=additive.calibration_offset,
-        ),
-        decision=choose_decision(settings, table, probability),
+        model=contest.chosen.family,
+        signature=fitted.signature,
+        explanation=Explanation(kind=exported.contributions, intercept=exported.intercept, method=exported.method),
+        calibration=Calibration(**asdict(fitted.calibration)),
+        decision=choose_decision(settings, table, contest.chosen.probability),
         evaluation=evaluation,
         data=_summarise(table),
         parity=ParityFigures(rows=parity.rows, edge_rows=parity.edge_rows),
         libraries={name: library_version(name) for name in _LIBRARIES},
         files={},
     )
-    manifest = register(registry, draft, {GRAPH: graph, ESTIMATOR: _dump(estimator)})
+    manifest = register(registry, draft, {GRAPH: exported.graph, ESTIMATOR: _dump(fitted)})
     return TrainedVersion(manifest, registry.champion(), rejects)
 
 
-@dataclass
-class _Steps:
-    """Counts the steps as they begin."""
-
-    observe: Observer
-    total: int
-    number: int = 0
-
-    def begin(self, name: str) -> None:
-        self.number += 1
-        self.observe(Step(name, self.number, self.total))
+def _fit(chosen: Candidate, table: CustomerTable, settings: Settings) -> ChurnModel:
+    model = ChurnModel(table.kinds, settings.data.rare_category_rows, chosen.estimator, chosen.calibration)
+    return model.fit(table.features, table.churned)
 
 
 def _write_rejects(settings: Settings, table: CustomerTable) -> Path:
