@@ -66,9 +66,9 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         interactions: int = 20,
         bags: int = 8,
         learning_rate: float = 0.1,
-        smoothing_rounds: int = 100,
-        max_bins: int = 64,
-        max_pair_bins: int = 16,
+        smoothing_rounds: int = 200,
+        max_bins: int = 128,
+        max_pair_bins: int = 32,
         seed: int = 0,
     ) -> None:
         self.interactions = interactions
