@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import numpy_helper
 
 from churn_mlops.models.graph_builder import TREE_DOMAIN, GraphBuilder
-from churn_mlops.models.trees import Split, Tree, decide, features_of
+from churn_mlops.models.trees import Tree, decide, features_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,9 +79,11 @@ class _Ensemble:
     def __init__(self, targets: int) -> None:
         self._base = np.zeros(targets)
         self._trees = 0
-        self._nodes: dict[str, list[float]] = defaultdict(list)
+        self._nodes: dict[str, list[int]] = defaultdict(list)
         self._modes: list[str] = []
-        self._leaves: dict[str, list[float]] = defaultdict(list)
+        self._thresholds: list[float] = []
+        self._leaves: dict[str, list[int]] = defaultdict(list)
+        self._weights: list[float] = []
 
     def add(self, tree: Tree, outputs: Sequence[tuple[int, float]]) -> None:
         """Add a tree whose value, times a factor, goes to each of some targets."""
@@ -89,48 +91,53 @@ class _Ensemble:
             for target, factor in outputs:
                 self._base[target] += factor * tree
             return
-        self._add_node(tree, outputs, [0])
+        self._add_tree(tree, outputs, 0)
         self._trees += 1
 
     def write(self, graph: GraphBuilder) -> str:
         """Add the node to a graph and give the name of its output, float32 [rows, targets]."""
-        whole = {key: list(map(int, values)) for key, values in self._nodes.items() if key != "values"}
-        targets = {key: list(map(int, values)) for key, values in self._leaves.items() if key != "weights"}
-        if not self._trees:  # nothing was learnt: the operator needs a tree all the same
-            self._add_node(0.0, [(0, 1.0)], [0])
-            return self.write(graph)
+        if not self._trees:  # nothing was learnt, and the operator needs a tree all the same
+            self._add_leaf(0.0, [(0, 1.0)], 0)
+        whole: dict[str, Any] = {f"nodes_{key}": values for key, values in self._nodes.items()}
+        whole |= {f"target_{key}": values for key, values in self._leaves.items()}
         return graph.add(
             "TreeEnsembleRegressor",
             graph.features,
             domain=TREE_DOMAIN,
             n_targets=len(self._base),
             nodes_modes=self._modes,
-            nodes_values_as_tensor=numpy_helper.from_array(np.array(self._nodes["values"]), "nodes_values"),
-            target_weights_as_tensor=numpy_helper.from_array(np.array(self._leaves["weights"]), "target_weights"),
+            nodes_values_as_tensor=numpy_helper.from_array(np.array(self._thresholds), "nodes_values"),
+            target_weights_as_tensor=numpy_helper.from_array(np.array(self._weights), "target_weights"),
             base_values_as_tensor=numpy_helper.from_array(self._base, "base_values"),
-            **{f"nodes_{key}": values for key, values in whole.items()},
-            **{f"target_{key}": values for key, values in targets.items()},
+            **whole,
         )
 
-    def _add_node(self, node: Tree, outputs: Sequence[tuple[int, float]], count: list[int]) -> int:
-        number, place = count[0], len(self._modes)
-        count[0] += 1
-        is_split = isinstance(node, Split)
-        self._modes.append("BRANCH_LEQ" if is_split else "LEAF")
-        for key in ("falsenodeids", "truenodeids"):
-            self._nodes[key].append(0)
-        self._nodes["treeids"].append(self._trees)
-        self._nodes["nodeids"].append(number)
-        self._nodes["featureids"].append(node.feature if is_split else 0)
-        self._nodes["values"].append(node.threshold if is_split else 0.0)
-        self._nodes["missing_value_tracks_true"].append(node.missing_left if is_split else 0)
-        if isinstance(node, Split):
-            self._nodes["truenodeids"][place] = self._add_node(node.left, outputs, count)
-            self._nodes["falsenodeids"][place] = self._add_node(node.right, outputs, count)
-            return number
+    def _add_tree(self, tree: Tree, outputs: Sequence[tuple[int, float]], number: int) -> int:
+        """Add a node and all below it; give the next free number."""
+        if isinstance(tree, float):
+            return self._add_leaf(tree, outputs, number)
+        place = len(self._modes)
+        self._add_node("BRANCH_LEQ", number, tree.feature, tree.threshold, tree.missing_left)
+        self._nodes["truenodeids"][place] = number + 1
+        after_left = self._add_tree(tree.left, outputs, number + 1)
+        self._nodes["falsenodeids"][place] = after_left
+        return self._add_tree(tree.right, outputs, after_left)
+
+    def _add_leaf(self, value: float, outputs: Sequence[tuple[int, float]], number: int) -> int:
+        self._add_node("LEAF", number, 0, 0.0, False)
         for target, factor in outputs:
             self._leaves["treeids"].append(self._trees)
             self._leaves["nodeids"].append(number)
             self._leaves["ids"].append(target)
-            self._leaves["weights"].append(factor * node)
-        return number
+            self._weights.append(factor * value)
+        return number + 1
+
+    def _add_node(self, mode: str, number: int, feature: int, threshold: float, missing_left: bool) -> None:
+        self._modes.append(mode)
+        self._thresholds.append(threshold)
+        self._nodes["treeids"].append(self._trees)
+        self._nodes["nodeids"].append(number)
+        self._nodes["featureids"].append(feature)
+        self._nodes["missing_value_tracks_true"].append(int(missing_left))
+        self._nodes["truenodeids"].append(0)
+        self._nodes["falsenodeids"].append(0)
