@@ -89,7 +89,7 @@ def group_rows(features: pd.DataFrame, groups: pd.Series | None = None) -> npt.N
     Returns:
         int [rows], from 0 without gaps: the connected components of the rows.
     """
-    _, distinct = np.unique(_hash(features), return_inverse=True)
+    distinct: npt.NDArray[np.intp] = np.unique(_hash(features), return_inverse=True)[1]
     if groups is None:
         return distinct
     label, labels = pd.factorize(groups)
@@ -99,16 +99,17 @@ def group_rows(features: pd.DataFrame, groups: pd.Series | None = None) -> npt.N
     _, component = connected_components(graph, directed=False)
     # numbered by their first distinct row: where every group is one row, as if there were no groups
     _, first, place = np.unique(component[:nodes], return_index=True, return_inverse=True)
-    return np.unique(first[place][distinct], return_inverse=True)[1]
+    together: npt.NDArray[np.intp] = np.unique(first[place][distinct], return_inverse=True)[1]
+    return together
 
 
 def outcome_of_groups(
     features: pd.DataFrame, churned: npt.NDArray[np.bool_], kept_together: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.bool_]:
-    """Say of what stays together, bool [groups], whether any of its distinct rows is a churner's, at its first place."""
+    """Say of what stays together whether any of its distinct rows, where first met, is a churner's: bool [groups]."""
     _, first = np.unique(_hash(features), return_index=True)
     return np.bincount(kept_together[first], churned[first]) > 0
 
 
 def _hash(features: pd.DataFrame) -> npt.NDArray[np.uint64]:
-    return pd.util.hash_pandas_object(features, index=False).to_numpy()
+    return pd.util.hash_pandas_object(features, index=False).to_numpy(dtype=np.uint64)

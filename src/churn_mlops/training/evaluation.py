@@ -51,9 +51,10 @@ def evaluate(
 ) -> Evaluation:
     """Compare out-of-fold probabilities with the outcomes, beside no skill and the best rule on one column."""
     rule = find_best_rule(table, fold)
+    customers = " and those of one customer" if table.repeated_customers else ""
     return Evaluation(
         method=(
-            f"{settings.folds}-fold out-of-fold, rows with equal features in one fold; "
+            f"{settings.folds}-fold out-of-fold, rows with equal features{customers} in one fold; "
             f"95 % intervals from {settings.bootstrap_resamples} bootstrap resamples"
         ),
         metrics=_estimate(ScoreCounts.count(table.churned, probability), settings),

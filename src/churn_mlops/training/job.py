@@ -19,6 +19,7 @@ from churn_mlops.data.table import check_learnable, load_customers
 from churn_mlops.models.additive import write_graph
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.models.logistic import build_logistic, read_logistic
+from churn_mlops.models.metrics import ScoreCounts
 from churn_mlops.models.parity import prove_parity
 from churn_mlops.registry.manifest import (
     ESTIMATOR,
@@ -33,14 +34,23 @@ from churn_mlops.registry.manifest import (
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register, require_writable
 from churn_mlops.training.evaluation import evaluate, predict_out_of_fold
+from churn_mlops.training.leak_report import build_leak_report
+from churn_mlops.training.learning_curve import measure_learning_curve
 from churn_mlops.training.one_column import refuse_leaks
+from churn_mlops.training.refitting import refit
+from churn_mlops.training.segments import measure_segments
 from churn_mlops.training.steps import Observer, Step
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
     from churn_mlops.config.settings import Settings
     from churn_mlops.data.table import CustomerTable
+    from churn_mlops.registry.manifest import Evaluation
+    from churn_mlops.training.refitting import FitPredict
 
 _LIBRARIES: Final = ("churn-mlops", "scikit-learn", "numpy", "pandas", "onnx", "onnxruntime")
 _ADDITIVE: Final = "exact: contributions and the intercept add up to the log-odds before calibration"
@@ -74,15 +84,18 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
     """
     registry = Registry(settings.artifacts.path)
     require_writable(registry)
-    steps = _Steps(observe, total=settings.training.folds + 4)
+    steps = _Steps(
+        observe,
+        total=settings.training.folds + 4 + settings.evaluation.leak_report + settings.evaluation.learning_curve,
+    )
     with threadpool_limits(limits=available_cpus()):
         steps.begin("reading the customer table")
-        table = load_customers(settings.data)
+        table = load_customers(settings.data, settings.evaluation.segments)
         rejects = _write_rejects(settings, table)
         check_learnable(table)
         steps.begin("looking for leaks")
         folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
-        fold = folds.assign(table.features, table.churned)
+        fold = folds.assign(table.features, table.churned, table.customer_ids)
         refuse_leaks(table, fold, settings.data.allow_leaky)
         estimator = build_logistic(
             table.kinds, settings.data.rare_category_rows, settings.training.folds, settings.training.seed
@@ -91,6 +104,7 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
             estimator, table, fold, lambda number: steps.begin(f"evaluating fold {number + 1}")
         )
         evaluation = evaluate(table, probability, fold, settings.training)
+        evaluation = _look_closer(evaluation, refit(estimator, table), table, probability, fold, settings, steps)
         steps.begin("fitting on all customers")
         estimator.fit(table.features, table.churned)
         signature, additive = read_logistic(estimator, table.features)
@@ -128,10 +142,38 @@ class _Steps:
     observe: Observer
     total: int
     number: int = 0
+    name: str = ""
 
     def begin(self, name: str) -> None:
         self.number += 1
+        self.name = name
         self.observe(Step(name, self.number, self.total))
+
+    def detail(self, name: str) -> None:
+        """Say what the present step goes on with."""
+        self.observe(Step(f"{self.name}: {name}", self.number, self.total))
+
+
+def _look_closer(
+    evaluation: Evaluation,
+    fit_predict: FitPredict,
+    table: CustomerTable,
+    probability: npt.NDArray[np.float64],
+    fold: npt.NDArray[np.intp],
+    settings: Settings,
+    steps: _Steps,
+) -> Evaluation:
+    """Add segments and, where they are wanted, the leak report and the learning curve."""
+    predicted = probability >= settings.decision.threshold
+    found: dict[str, object] = {"segments": measure_segments(table, probability, predicted, settings.evaluation)}
+    if settings.evaluation.leak_report:
+        steps.begin("holding customers out in other ways")
+        honest = ScoreCounts.count(table.churned, probability).metrics()
+        found["leak_report"] = build_leak_report(fit_predict, table, fold, honest, settings.training, steps.detail)
+    if settings.evaluation.learning_curve:
+        steps.begin("fitting on fewer customers")
+        found["learning_curve"] = measure_learning_curve(fit_predict, fold, table, steps.detail, settings.training.seed)
+    return evaluation.model_copy(update=found)
 
 
 def _write_rejects(settings: Settings, table: CustomerTable) -> Path:
@@ -149,6 +191,7 @@ def _summarise(table: CustomerTable) -> DataSummary:
         rows_used=len(table.features),
         rows_rejected=len(table.rejects),
         rows_repeated=table.repeated_rows,
+        customers_repeated=table.repeated_customers,
         churn_rate=float(table.churned.mean()),
         fingerprint=table.fingerprint(),
         left_out=table.left_out,
