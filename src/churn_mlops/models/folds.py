@@ -112,4 +112,5 @@ def outcome_of_groups(
 
 
 def _hash(features: pd.DataFrame) -> npt.NDArray[np.uint64]:
-    return pd.util.hash_pandas_object(features, index=False).to_numpy(dtype=np.uint64)
+    row_hash: npt.NDArray[np.uint64] = np.asarray(pd.util.hash_pandas_object(features, index=False), dtype=np.uint64)
+    return row_hash

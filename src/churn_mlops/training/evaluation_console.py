@@ -26,13 +26,13 @@ def show_evaluation(console: Console, manifest: Manifest) -> None:
             _say(console, f"{check.scheme}: {check.note}")
     if evaluation.segments:
         _show_rows(console, list(_segment_rows(evaluation)))
-        _say(console, "gap: mean probability less base rate, [95 % interval]; * where the interval leaves out 0")
+        _say(console, "left: base rate; gap: mean probability less base rate, * where its interval leaves out 0")
     if evaluation.learning_curve:
         _say(console, describe_learning_curve(evaluation.learning_curve, manifest.data.rows_used))
 
 
 def _leak_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
-    yield "held out by", "ROC AUC", "less honest", "log loss", "less honest"
+    yield "held out", "ROC AUC", "difference", "log loss", "difference"
     honest = evaluation.metrics["roc_auc"].value, evaluation.metrics["log_loss"].value
     for check in evaluation.leak_report:
         cells: list[str] = []
@@ -42,7 +42,7 @@ def _leak_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
 
 
 def _segment_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
-    yield "segment", "customers", "base rate", "selected", "ROC AUC", "gap"
+    yield "segment", "customers", "left", "selected", "AUC", "gap [95 % interval]"
     for segment in evaluation.segments:
         yield (
             f"{segment.column}: {segment.value}",
@@ -66,7 +66,7 @@ def _show_rows(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
         return
     table = Table()
     for place, title in enumerate(rows[0]):
-        table.add_column(title, justify="left" if place == 0 else "right")
+        table.add_column(Text(title), justify="left" if place == 0 else "right", no_wrap=place > 0)
     for row in rows[1:]:
         table.add_row(*map(Text, row))
     console.print(table)

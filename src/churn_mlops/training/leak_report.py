@@ -152,7 +152,7 @@ def _find_cut(time: pd.Series) -> pd.Timestamp:
     """Find the time from which on about `LATER_SHARE` of the rows lie; rows of one time are not parted."""
     counts = time.value_counts().sort_index(ascending=False)
     later = counts.cumsum()[:-1] / len(time)  # the earliest time of all leaves nothing to fit on
-    cut: pd.Timestamp = (later - LATER_SHARE).abs().idxmin()
+    cut: pd.Timestamp = later.index[int(np.abs(later.to_numpy() - LATER_SHARE).argmin())]
     return cut
 
 

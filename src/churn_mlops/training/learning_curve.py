@@ -84,10 +84,7 @@ def describe_learning_curve(points: Sequence[LearningPoint], rows_used: int) -> 
     sample = f" (on a seeded sample of {LARGEST_SAMPLE:,} rows)" if rows_used > LARGEST_SAMPLE else ""
     if lowered > (last.standard_error or 0):
         return f"{doubling} lowered log loss by {lowered:.4f}: more rows would help{sample}"
-    if lowered > 0:
-        found = "lowered log loss by less than its standard error"
-    else:
-        found = "did not lower log loss"
+    found = "lowered log loss by less than its standard error" if lowered > 0 else "did not lower log loss"
     return f"{doubling} {found}: more rows of the same kind would hardly help{sample}"
 
 
@@ -147,4 +144,5 @@ def _measure(
 
 def _log_loss(churned: npt.NDArray[np.bool_], probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     of_outcome = np.where(churned, probability, 1 - probability)
-    return -np.log(np.clip(of_outcome, SMALLEST_PROBABILITY, 1))
+    loss: npt.NDArray[np.float64] = -np.log(np.clip(of_outcome, SMALLEST_PROBABILITY, 1))
+    return loss
