@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from learnable_tables import draw_customers, write_settings
 
-from churn_mlops.config.settings import ArtifactsSettings, DataSettings, Settings, TrainingSettings
+from churn_mlops.config.settings import ArtifactsSettings, DataSettings, EvaluationSettings, Settings, TrainingSettings
 from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError, ParityError, SuspectedLeak
 from churn_mlops.inference.encoding import encode_customer
@@ -139,13 +140,15 @@ def test_steps_are_told_in_order(tmp_path: Path) -> None:
     """An observer hears of every step before it begins, numbered to the total that was promised."""
     heard: list[Step] = []
     train_baseline(write_settings(tmp_path, draw_customers()), heard.append)
-    assert [(step.number, step.total) for step in heard] == [(number, 7) for number in range(1, 8)]
-    assert [step.name.split()[0] for step in heard] == [
+    assert list(dict.fromkeys((step.number, step.total) for step in heard)) == [(n, 9) for n in range(1, 10)]
+    assert [step.name.split()[0] for step in heard if ": " not in step.name] == [
         "reading",
         "looking",
         "evaluating",
         "evaluating",
         "evaluating",
+        "holding",
+        "fitting",
         "fitting",
         "proving",
     ]
@@ -220,3 +223,37 @@ def test_the_decision_is_stored_with_the_version(tmp_path: Path) -> None:
     decision = settings.decision.model_copy(update={"threshold": 0.35})
     manifest = train_baseline(settings.model_copy(update={"decision": decision})).manifest
     assert manifest.decision.model_dump() == decision.model_dump()
+
+
+def test_the_evaluation_looks_closer(tmp_path: Path) -> None:
+    """Leaks, segments of a dropped column and the learning curve are part of the record."""
+    customers = draw_customers(600).assign(gender=["f", "m"] * 300)
+    settings = write_settings(tmp_path, customers, drop=["gender"])
+    chosen = settings.model_copy(update={"evaluation": EvaluationSettings(segments=("gender",))})
+    manifest = train_baseline(chosen).manifest
+    assert [check.scheme.split()[0] for check in manifest.evaluation.leak_report] == [
+        *("random", "grouped", "unseen", "later"),
+    ]
+    assert [segment.value for segment in manifest.evaluation.segments] == ["f", "m"]
+    assert len(manifest.evaluation.learning_curve) >= 2
+    assert "gender" not in [feature.name for feature in manifest.signature.features]
+
+
+def test_what_is_switched_off_is_not_measured(tmp_path: Path) -> None:
+    """Two keys save the time that the leak report and the learning curve take, and the steps promised are fewer."""
+    heard: list[Step] = []
+    off = EvaluationSettings(leak_report=False, learning_curve=False)
+    settings = write_settings(tmp_path, draw_customers()).model_copy(update={"evaluation": off})
+    evaluation = train_baseline(settings, heard.append).manifest.evaluation
+    assert (evaluation.leak_report, evaluation.learning_curve, evaluation.segments) == ((), (), ())
+    assert [(step.number, step.total) for step in heard] == [(number, 7) for number in range(1, 8)]
+
+
+def test_repeated_customers_share_a_fold_and_are_told(tmp_path: Path) -> None:
+    """Every customer stands there twice, a little changed: their number and the way they were held out are recorded."""
+    customers = draw_customers(300).assign(id=range(300))
+    later = customers.assign(charges=customers["charges"] + 1)
+    settings = write_settings(tmp_path, pd.concat([customers, later]), customer_id="id")
+    manifest = train_baseline(settings).manifest
+    assert manifest.data.customers_repeated == 300
+    assert "rows with equal features and those of one customer in one fold" in manifest.evaluation.method

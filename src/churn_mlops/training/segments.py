@@ -71,9 +71,9 @@ def _split(values: pd.Series) -> Iterator[tuple[str, Flags]]:
 
 def _split_numbers(numbers: Floats) -> Iterator[tuple[str, Flags]]:
     present = ~np.isnan(numbers)
-    edges = np.unique(np.nanquantile(numbers, np.linspace(0, 1, _QUARTERS + 1)))
-    quarter = np.searchsorted(edges[1:-1], numbers, side="left")
-    for number in range(len(edges) - 1):
+    edges = np.unique(np.nanquantile(numbers, np.arange(1, _QUARTERS) / _QUARTERS))
+    quarter = np.searchsorted(edges, numbers, side="left")
+    for number in range(len(edges) + 1):
         rows = present & (quarter == number)
         if rows.any():  # named by what is in it, so that no number stands in two names
             low, high = numbers[rows].min(), numbers[rows].max()
