@@ -87,7 +87,7 @@ def test_what_was_read_and_what_is_served_is_told(terminal: bool, sample_version
         "22 rows repeat an earlier one",
         "19 features: 9 numeric, 10 categorical",
         "lower is better: log loss, Brier score, calibration error",
-        "random rows: 22 rows repeat",
+        "rows repeat an earlier one's features or customer (",
         "doubling the rows from ",
         "evaluated 5-fold out-of-fold",
         "graph and estimator agree within",

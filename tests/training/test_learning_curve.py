@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.registry.manifest import LearningPoint
-from churn_mlops.training import learning_curve, refitting
+from churn_mlops.training import refitting
 from churn_mlops.training.learning_curve import describe_learning_curve, measure_learning_curve
 from churn_mlops.training.refitting import Rows, refit
 
@@ -152,5 +152,5 @@ def test_the_sentence_says_whether_more_rows_would_help(points: list[LearningPoi
 
 def test_the_sentence_says_that_a_large_table_was_sampled() -> None:
     """The limit is told with it."""
-    rows = learning_curve.LARGEST_SAMPLE + 1
+    rows = refitting.LARGEST_SAMPLE + 1
     assert describe_learning_curve(_curve(0.42, 0.43, 0.01), rows).endswith("(on a seeded sample of 100,000 rows)")
