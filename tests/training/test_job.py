@@ -257,3 +257,14 @@ def test_repeated_customers_share_a_fold_and_are_told(tmp_path: Path) -> None:
     manifest = train_baseline(settings).manifest
     assert manifest.data.customers_repeated == 300
     assert "rows with equal features and those of one customer in one fold" in manifest.evaluation.method
+
+
+def test_the_time_of_a_table_gives_a_later_period(tmp_path: Path) -> None:
+    """With `data.time` alone the model is also tested on the latest fifth, and learns nothing from the time."""
+    asof = pd.date_range("2024-01-01", periods=600, freq="D").strftime("%Y-%m-%d")
+    settings = write_settings(tmp_path, draw_customers(600).assign(asof=asof), time="asof")
+    manifest = train_baseline(settings).manifest
+    later = manifest.evaluation.leak_report[-1]
+    assert later.roc_auc is not None
+    assert later.note.startswith("fitted on 480 rows before 2025-04-25, tested on the 120 from then on")
+    assert [feature.name for feature in manifest.signature.features] == ["tenure", "plan", "charges"]

@@ -133,8 +133,7 @@ def _check_table(raw: RawTable, settings: DataSettings, segments: Sequence[str],
     columns = _read_features(raw, settings)
     reasons, churned, time = _read_rows(raw, settings)
     for column in columns.values():
-        for position, reason in column.rejected.items():
-            reasons.setdefault(position, reason)
+        reasons = column.rejected | reasons
     accepted = np.ones(raw.columns.num_rows, dtype=bool)
     accepted[list(reasons)] = False
     kept = {name: _take(column, accepted) for name, column in columns.items()}
@@ -153,7 +152,7 @@ def _check_table(raw: RawTable, settings: DataSettings, segments: Sequence[str],
         notes={column: read.note for column, read in features.items() if read.note},
         time=None if time is None else time[accepted].reset_index(drop=True),
         segments={
-            column: features[column].values if column in features else _read_segment(raw, column, settings, accepted)
+            column: (features.get(column) or _read_segment(raw, column, settings, accepted)).values
             for column in segments
         },
     )
@@ -198,13 +197,13 @@ def _read_feature(raw: RawTable, name: str, settings: DataSettings) -> ReadColum
     return replace(read, kind=None, problem=problem, rejected={}) if problem else read
 
 
-def _read_segment(raw: RawTable, name: str, settings: DataSettings, accepted: npt.NDArray[np.bool_]) -> pd.Series:
+def _read_segment(raw: RawTable, name: str, settings: DataSettings, accepted: npt.NDArray[np.bool_]) -> ReadColumn:
     """Read a column that is no feature; it rejects no rows, so a value that does not fit its kind is missing."""
     read = read_column(raw.columns[name], name, settings.kinds.get(name), settings.missing_values)
     if read.kind is None:
         read = read_column(_as_text(raw.columns[name], name), name, "categorical", settings.missing_values)
     unfit = np.isin(np.arange(len(read.values)), list(read.rejected))
-    return _take(replace(read, values=read.values.mask(unfit)), accepted).values
+    return _take(replace(read, values=read.values.mask(unfit)), accepted)
 
 
 def _as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

@@ -30,7 +30,7 @@ class Times:
 def read_times(column: pa.ChunkedArray, name: str, missing_values: Sequence[str]) -> Times:
     """Read ISO 8601 texts, dates and timestamps; a time without a zone is UTC. Whatever is neither is rejected.
 
-    Numbers are rejected too: whether 20240131 is a day or a count of seconds would be a guess.
+    Columns of numbers are rejected too: whether 20240131 is a day or a count of seconds would be a guess.
     """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)

@@ -51,15 +51,12 @@ def measure_learning_curve(
     outcome = outcome_of_groups(table.features, table.churned, kept_together)
     rows = sample_rows(kept_together, seed)
     held_out = [rows[fold[rows] == number] for number in range(TESTED_FOLDS)]
-    growing = [
-        _GrowingPart.draw(rows[fold[rows] != number], kept_together, outcome, seed) for number in range(TESTED_FOLDS)
-    ]
+    trained = [rows[fold[rows] != number] for number in range(TESTED_FOLDS)]
+    growing = [_GrowingPart.draw(train, kept_together, outcome, seed) for train in trained]
     churned = table.churned[np.concatenate(held_out)]
     points: list[LearningPoint] = []
     loss_before = None
-    for share in SHARES:
-        if min(part.rarer(share) for part in growing) < FEWEST_CHURNERS:
-            continue
+    for share in (share for share in SHARES if min(part.rarer(share) for part in growing) >= FEWEST_CHURNERS):
         parts = [part.take(share) for part in growing]
         observe(f"fitted on {len(parts[0]):,} rows")
         probability = np.concatenate([fit_predict(*split) for split in zip(parts, held_out, strict=True)])
