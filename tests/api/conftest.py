@@ -21,6 +21,9 @@ import pytest
 from churn_mlops.api.access_log import LOGGING
 from churn_mlops.api.app import create_app
 from churn_mlops.config.settings import ArtifactsSettings, ServingSettings, Settings
+from churn_mlops.registry.manifest import Decision, ProfitParameters
+from churn_mlops.registry.reading import Registry
+from churn_mlops.registry.writing import register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,6 +103,28 @@ def ask_strict(sample_artifacts: Path) -> Iterator[Ask]:
     serving = ServingSettings(max_missing_share=0, reasons=2)
     with asking(create_app(Settings(artifacts=ArtifactsSettings(path=sample_artifacts), serving=serving))) as answer:
         yield answer
+
+
+@pytest.fixture
+def ask_by_profit(
+    sample_version: TrainedVersion,
+    sample_registry: Registry,
+    serve_settings: Callable[[Settings], Ask],
+    tmp_path: Path,
+) -> Callable[..., Ask]:
+    """Ask a service of the sample's model that decides by profit; the values may be in a column."""
+
+    def start(value_column: str | None = None) -> Ask:
+        parameters = ProfitParameters(
+            customer_value=80.0, value_column=value_column, offer_cost=5.0, save_rate=0.25, correction=1.0
+        )
+        decision = Decision(mode="profit", threshold=0.25, medium_risk=0.3, high_risk=0.6, parameters=parameters)
+        manifest = sample_version.manifest
+        files = {name: sample_registry.read_file(manifest, name) for name in manifest.files}
+        register(Registry(tmp_path), manifest.model_copy(update={"decision": decision}), files)
+        return serve_settings(Settings(artifacts=ArtifactsSettings(path=tmp_path)))
+
+    return start
 
 
 @pytest.fixture

@@ -111,6 +111,18 @@ def test_the_example_is_answered(ask: Ask, document: dict[str, Any]) -> None:
     assert not any(answer.json()["input_quality"].values())
 
 
+def test_a_value_is_documented_where_it_is_taken(document: dict[str, Any], ask_by_profit: Callable[..., Ask]) -> None:
+    """The request has a customer value only where the decision is by profit, and the example needs none."""
+    by_profit = ask_by_profit()("GET", "/openapi.json").json()
+    assert "customer_value" not in document["components"]["schemas"]["PredictRequest"]["properties"]
+    assert (
+        "decides churn_predicted"
+        in (by_profit["components"]["schemas"]["PredictRequest"]["properties"]["customer_value"]["description"])
+    )
+    posts = [known["paths"]["/predict"]["post"]["requestBody"]["content"] for known in (document, by_profit)]
+    assert posts[0]["application/json"]["example"] == posts[1]["application/json"]["example"]
+
+
 def test_the_answers_fields_are_explained(document: dict[str, Any]) -> None:
     """What a reason's fields mean is said at the fields, not in a block of text above them."""
     reason = document["components"]["schemas"]["Reason"]

@@ -29,6 +29,7 @@ STRANGE_NAMES = [
     *("ünïcode", "$ref", "f0", "f1", "model_config", "__class__", "__dict__", "_private", "self", "body"),
     *("a'b\"c\\d", "a/b~c", "x" * 300, "<b>", "日本", "{x}", "%s", "null", "tenure.months", "0"),
 ]
+ONE_FEATURE = Signature(features=(Feature(name="tenure", kind="numeric", typical=1.0),))
 RAW = '{"features": {"tenure": %s}}'
 
 
@@ -114,6 +115,40 @@ def test_a_customer_id_of_another_type_or_length_is_422(ask: Ask, example: dict[
     answer = ask("POST", "/predict", content=json.dumps({**example, "customer_id": customer_id}).encode())
     assert (answer.status_code, answer.json()["fields"]) == (422, ["customer_id"])
     assert len(answer.json()["detail"]) < 200
+
+
+@pytest.mark.parametrize("customer_value", [100, 0, -1.5, None, "100"])
+def test_a_value_that_would_change_nothing_is_422_saying_why(
+    ask: Ask, example: dict[str, Any], customer_value: object
+) -> None:
+    """A model that does not decide by profit takes no value, whatever it is, and says what it decides by."""
+    answer = ask("POST", "/predict", json={**example, "customer_value": customer_value})
+    assert (answer.status_code, answer.json()["fields"]) == (422, ["customer_value"])
+    assert answer.json()["detail"] == (
+        "'customer_value' would change nothing: this model decides by threshold, not by profit."
+    )
+
+
+@pytest.mark.parametrize("customer_value", ["0", "-1", "-0.0", '"100"', "true", "[]", "{}", "NaN", "Infinity", "1e999"])
+def test_a_value_that_is_no_number_above_zero_is_422(customer_value: str) -> None:
+    """Where the decision is by profit, a value is a finite number above 0 or null, and the sentence says so."""
+    schema = RequestSchema(ONE_FEATURE, "profit")
+    with pytest.raises(FeatureSchemaMismatch, match="a finite number above 0 or null was expected") as refusal:
+        schema.read(b'{"features": {}, "customer_value": %s}' % customer_value.encode())
+    assert refusal.value.fields == ("customer_value",)
+
+
+@pytest.mark.parametrize(("text", "value"), [("100", 100.0), ("0.5", 0.5), ("null", None)])
+def test_a_value_is_read_beside_the_features(text: str, value: float | None) -> None:
+    """A whole or broken number is taken as it is, and the features are those without it."""
+    customer = RequestSchema(ONE_FEATURE, "profit").read(b'{"features": {}, "customer_value": %s}' % text.encode())
+    assert (customer.customer_value, customer.values) == (value, (None,))
+
+
+def test_an_unknown_field_is_told_what_fields_there_are() -> None:
+    """The value is among them where the decision is by profit."""
+    with pytest.raises(FeatureSchemaMismatch, match="'customer_id', 'features' and 'customer_value' are"):
+        RequestSchema(ONE_FEATURE, "profit").read(b'{"features": {}, "value": 1}')
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ def test_a_prediction_has_this_shape(ask: Ask, example: dict[str, Any], sample_v
         "customer_id": str,
         "churn_probability": float,
         "churn_predicted": bool,
+        "decision": dict,
         "risk_band": str,
         "reasons": list,
         "input_quality": dict,
@@ -174,6 +175,66 @@ def test_band_and_decision_follow_from_the_probability(
     assert (body["risk_band"], body["churn_predicted"]) == (band, predicted)
     assert body["churn_predicted"] == (body["churn_probability"] >= decision.threshold)
     assert body["risk_band"] == decision.band(body["churn_probability"])
+
+
+def test_the_answer_says_by_what_it_was_decided(ask: Ask, example: dict[str, Any]) -> None:
+    """Where the decision is not by profit there is no profit or value, but the mode and the threshold."""
+    assert ask("POST", "/predict", json=example).json()["decision"] == {
+        "mode": "threshold",
+        "threshold": 0.5,
+        "expected_profit": None,
+        "customer_value": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "break_even"),
+    [(10.0, None), (19.9, None), (20.0, 1.0), (40, 0.5), (400.0, 0.05), (1e300, 2e-299)],
+)
+def test_a_value_in_the_request_decides(
+    ask_by_profit: Callable[..., Ask], example: dict[str, Any], value: float, break_even: float | None
+) -> None:
+    """An offer of 5 that saves one in four: contacting pays from 20 / value on, worth 0.25 p value - 5."""
+    body = ask_by_profit()("POST", "/predict", json={**example, "customer_value": value}).json()
+    probability, decision = body["churn_probability"], body["decision"]
+    assert (decision["mode"], decision["customer_value"]) == ("profit", value)
+    assert decision["threshold"] == pytest.approx(break_even)
+    assert decision["expected_profit"] == pytest.approx(0.25 * probability * value - 5)
+    assert body["churn_predicted"] == (decision["expected_profit"] >= 0)
+
+
+@pytest.mark.parametrize("absent", [{}, {"customer_value": None}])
+def test_without_a_value_the_mean_of_training_decides(
+    ask_by_profit: Callable[..., Ask], example: dict[str, Any], absent: dict[str, None]
+) -> None:
+    """A request that leaves the value out, or says null, is decided as for a customer of the mean value."""
+    body = ask_by_profit()("POST", "/predict", json={**example, **absent}).json()
+    assert (body["decision"]["customer_value"], body["decision"]["threshold"]) == (80.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("charges", "override", "used"), [(40, None, 40.0), (40, 90, 90.0), (0, None, 0.0), (-3, None, -3.0)]
+)
+def test_the_value_columns_feature_decides_unless_overridden(
+    ask_by_profit: Callable[..., Ask], example: dict[str, Any], charges: float, override: float | None, used: float
+) -> None:
+    """Where the model was told that a feature holds the value it is read there; who is worth nothing is let go."""
+    changed = {**example["features"], "monthly_charges": charges}
+    request = {"features": changed, "customer_value": override}
+    body = ask_by_profit("monthly_charges")("POST", "/predict", json=request).json()
+    assert body["decision"]["customer_value"] == used
+    assert body["decision"]["threshold"] == (20 / used if used > 0 else None)
+    assert body["churn_predicted"] == (used > 0 and body["churn_probability"] >= 20 / used)
+
+
+@pytest.mark.parametrize("column", ["monthly_charges", "not_a_feature"])
+def test_a_value_the_request_does_not_hold_is_the_mean_of_training(
+    ask_by_profit: Callable[..., Ask], example: dict[str, Any], column: str
+) -> None:
+    """The column was left out of the features, or its feature is missing: the mean stands in."""
+    request = {"features": {**example["features"], "monthly_charges": None}}
+    body = ask_by_profit(column)("POST", "/predict", json=request).json()
+    assert body["decision"]["customer_value"] == 80.0
 
 
 @pytest.mark.parametrize("customer_id", ["7590-VHVEG", "", "x" * 200, "ü\u202e\x00", 0, -5, 10**400, None])

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from churn_mlops.config.loading import load_settings
-from churn_mlops.config.settings import Settings
+from churn_mlops.config.settings import DecisionSettings, Settings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 SECTIONS = {name: type(section) for name, section in Settings()}
@@ -60,6 +60,21 @@ def test_no_section_can_be_replaced_afterwards() -> None:
     """The settings themselves are frozen too."""
     with pytest.raises(ValidationError, match="frozen"):
         setattr(Settings(), "data", None)  # noqa: B010 - a plain assignment is refused by mypy already
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "column"),
+    [
+        ("profit", "charges", "charges"),
+        ("profit", 100, None),
+        ("threshold", "charges", None),
+        ("threshold", None, None),
+    ],
+)
+def test_a_value_column_is_read_only_where_it_decides(mode: str, value: object, column: str | None) -> None:
+    """A column that the mode has no use for need not be in the table."""
+    keys = {"mode": mode, "customer_value": value, "offer_cost": 1, "save_rate": 0.5}
+    assert DecisionSettings.model_validate(keys).value_column == column
 
 
 def plain(value: object) -> object:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
 from version_drafts import make_draft
 
-from churn_mlops.registry.manifest import Decision, Manifest, seal
+from churn_mlops.registry.manifest import Decision, Manifest, ProfitParameters, seal
 
 if TYPE_CHECKING:
     from churn_mlops.registry.reading import Registry
@@ -75,3 +76,58 @@ def test_what_is_no_manifest_is_refused(field: str, value: object) -> None:
 def test_a_band_begins_at_its_limit(probability: float, band: str) -> None:
     """The limit itself belongs to the band above it."""
     assert Decision(threshold=0.5, medium_risk=0.3, high_risk=0.6).band(probability) == band
+
+
+def by_profit(correction: float = 1.0) -> Decision:
+    """Decide by the profit of an offer of 10 that saves half of them, at a mean value of 100."""
+    parameters = ProfitParameters(
+        customer_value=100, value_column=None, offer_cost=10, save_rate=0.5, correction=correction
+    )
+    return Decision(mode="profit", threshold=0.2 * correction, medium_risk=0.3, high_risk=0.6, parameters=parameters)
+
+
+@pytest.mark.parametrize(
+    ("probability", "value", "predicted"),
+    [(0.2, None, True), (0.19, None, False), (0.19, 200, True), (0.1, 200, True), (0.39, 50, False), (1.0, 0, False)],
+)
+def test_by_profit_the_value_moves_the_threshold(probability: float, value: float | None, predicted: bool) -> None:
+    """Twice the value halves the probability from which an offer pays; for nothing it never does."""
+    assert by_profit().predicts_churn(probability, value) is predicted
+
+
+def test_a_correction_moves_every_threshold() -> None:
+    """What out-of-fold profit taught holds for all values alike."""
+    assert by_profit(1.5).thresholds([50, 100, 200]).tolist() == pytest.approx([0.6, 0.3, 0.15])
+    assert by_profit(1.5).threshold_for() == by_profit(1.5).threshold_for(100) == pytest.approx(0.3)
+
+
+def test_expected_profit_is_what_is_saved_less_the_offer() -> None:
+    """0.3 of 100, half of it saved, less 10."""
+    assert by_profit().expected_profit(0.3) == pytest.approx(5)
+    assert by_profit().expected_profit(0.3, 20) == pytest.approx(-7)
+
+
+@pytest.mark.parametrize("value", [None, 1.0, 1e9])
+def test_not_by_profit_the_value_is_nothing(value: float | None) -> None:
+    """A threshold in the configuration counts for everybody, and says nothing of profit."""
+    decision = Decision(threshold=0.5, medium_risk=0.3, high_risk=0.6)
+    assert (decision.predicts_churn(0.5, value), decision.predicts_churn(0.49, value)) == (True, False)
+    assert decision.expected_profit(0.9, value) is None
+
+
+def test_a_manifest_without_a_mode_decides_by_its_threshold() -> None:
+    """What was written before there were modes is read as it was meant."""
+    assert Decision.model_validate({"threshold": 0.5, "medium_risk": 0.3, "high_risk": 0.6}).mode == "threshold"
+
+
+def test_a_decision_by_profit_survives_json() -> None:
+    """Written into a manifest and read again, it is the same and decides the same."""
+    read = Decision.model_validate(json.loads(by_profit(1.1).model_dump_json()))
+    assert read == by_profit(1.1)
+
+
+@pytest.mark.parametrize("changes", [{"mode": "threshold"}, {"parameters": None}])
+def test_profit_and_its_parameters_belong_together(changes: dict[str, object]) -> None:
+    """A decision by profit without parameters, or parameters without it, is no decision."""
+    with pytest.raises(ValidationError, match=r"decision\.parameters belong to the mode 'profit'"):
+        Decision.model_validate(by_profit().model_dump() | changes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from churn_mlops.registry.manifest import Estimate, ProfitComparison, ProfitParameters, RuleProfit
 from churn_mlops.training.console import show_steps, show_version
 from churn_mlops.training.steps import Step
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from churn_mlops.training.job import TrainedVersion
 
 ESCAPE = "\x1b"
+
+
+def _estimate(value: float) -> Estimate:
+    return Estimate(value=value, low=value - 0.5, high=value + 0.5)
+
+
+ESTIMATE = _estimate(3.0)
 
 
 def _console(terminal: bool, width: int = 80) -> Console:
@@ -117,6 +125,35 @@ def test_nothing_noticed_is_nothing_said(sample_version: TrainedVersion) -> None
     assert "evaluated in one fold" not in shown
     assert "more than one row" not in shown
     assert "rejected rows" not in shown
+
+
+def test_the_decision_is_told(sample_version: TrainedVersion) -> None:
+    """What is selected is one line; where it is not by profit nothing is said of what it earns."""
+    decision = sample_version.manifest.decision
+    shown = _shown(sample_version, terminal=False)
+    assert decision.selected_share is not None
+    assert (
+        f"\nchurn is predicted by threshold, from 0.500 on: {decision.selected_share:.1%} of the customers, " in shown
+    )
+    assert "earns" not in shown
+
+
+def test_what_a_decision_earns_is_told(sample_version: TrainedVersion) -> None:
+    """By profit, the gains over contacting nobody, everybody and the top decile each stand with their interval."""
+    rules = [
+        RuleProfit(contacted_share=0.5, per_customer=ESTIMATE, total=ESTIMATE, chosen_gain=_estimate(gain))
+        for gain in (0.0, 3.0, 2.0, 1.0)
+    ]
+    chosen, nobody, everybody, top_decile = rules
+    profit = ProfitComparison(chosen=chosen, nobody=nobody, everybody=everybody, top_decile=top_decile)
+    parameters = ProfitParameters(customer_value=80, value_column="fee", offer_cost=5, save_rate=0.2, correction=1)
+    changes = {"mode": "profit", "profit": profit, "parameters": parameters}
+    decision = sample_version.manifest.decision.model_copy(update=changes)
+    manifest = sample_version.manifest.model_copy(update={"decision": decision})
+    shown = _shown(dataclasses.replace(sample_version, manifest=manifest), terminal=False)
+    assert "predicted by profit, from 0.500 on for a customer of mean value: " in shown
+    assert "earns 3.000 [2.500, 3.500] per customer more than contacting nobody" in shown
+    assert "2.000 [1.500, 2.500] more than everybody, 1.000 [0.500, 1.500] more than the tenth most at risk" in shown
 
 
 def test_a_challenger_is_told_how_to_become_champion(sample_version: TrainedVersion) -> None:

@@ -13,7 +13,14 @@ import pandas as pd
 import pytest
 from learnable_tables import draw_customers, write_settings
 
-from churn_mlops.config.settings import ArtifactsSettings, DataSettings, EvaluationSettings, Settings, TrainingSettings
+from churn_mlops.config.settings import (
+    ArtifactsSettings,
+    DataSettings,
+    DecisionSettings,
+    EvaluationSettings,
+    Settings,
+    TrainingSettings,
+)
 from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError, ParityError, SuspectedLeak
 from churn_mlops.inference.encoding import encode_customer
@@ -140,17 +147,18 @@ def test_steps_are_told_in_order(tmp_path: Path) -> None:
     """An observer hears of every step before it begins, numbered to the total that was promised."""
     heard: list[Step] = []
     train_baseline(write_settings(tmp_path, draw_customers()), heard.append)
-    assert list(dict.fromkeys((step.number, step.total) for step in heard)) == [(n, 9) for n in range(1, 10)]
-    assert [step.name.split()[0] for step in heard if ": " not in step.name] == [
-        "reading",
-        "looking",
-        "evaluating",
-        "evaluating",
-        "evaluating",
-        "holding",
-        "fitting",
-        "fitting",
-        "proving",
+    numbered = list(dict.fromkeys((step.number, step.total) for step in heard))
+    assert numbered == [(number, 10) for number in range(1, 11)]
+    begun = {step.number: step.name for step in reversed(heard)}  # of each number, the first
+    assert [begun[number] for number, _ in numbered] == [
+        "reading the customer table",
+        "looking for leaks",
+        "logistic: tuning",
+        *("logistic: fold 1", "logistic: fold 2", "logistic: fold 3"),
+        "holding customers out in other ways",
+        "fitting on fewer customers",
+        "fitting on all customers",
+        "proving the graph, registering",
     ]
 
 
@@ -218,11 +226,25 @@ def test_a_table_whose_rows_hardly_differ_is_refused_with_a_sentence(tmp_path: P
 
 
 def test_the_decision_is_stored_with_the_version(tmp_path: Path) -> None:
-    """Threshold and bands are those of the configuration at the time of training."""
+    """Threshold and bands are those of the configuration at the time of training, with the share they select."""
     settings = write_settings(tmp_path, draw_customers())
     decision = settings.decision.model_copy(update={"threshold": 0.35})
     manifest = train_baseline(settings.model_copy(update={"decision": decision})).manifest
-    assert manifest.decision.model_dump() == decision.model_dump()
+    stored = manifest.decision
+    assert (stored.mode, stored.threshold, stored.medium_risk, stored.high_risk) == ("threshold", 0.35, 0.3, 0.6)
+    assert stored.selected_share is not None
+    assert 0.2 < stored.selected_share < 0.8
+
+
+def test_a_value_column_reaches_the_decision(tmp_path: Path) -> None:
+    """Where the values are in the table, the version is decided by them, though they are no feature."""
+    settings = write_settings(tmp_path, draw_customers(), drop=["charges"])
+    by_profit = {"mode": "profit", "customer_value": "charges", "offer_cost": 10, "save_rate": 0.3}
+    decision = DecisionSettings.model_validate(by_profit)
+    manifest = train_baseline(settings.model_copy(update={"decision": decision})).manifest
+    assert "charges" not in manifest.signature.names
+    assert manifest.decision.parameters is not None
+    assert manifest.decision.parameters.customer_value == pytest.approx(draw_customers()["charges"].mean())
 
 
 def test_the_evaluation_looks_closer(tmp_path: Path) -> None:
@@ -240,13 +262,14 @@ def test_the_evaluation_looks_closer(tmp_path: Path) -> None:
 
 
 def test_what_is_switched_off_is_not_measured(tmp_path: Path) -> None:
-    """Two keys save the time that the leak report and the learning curve take, and the steps promised are fewer."""
+    """Two keys save the time that the leak report and the learning curve take, and their steps are not promised."""
     heard: list[Step] = []
     off = EvaluationSettings(leak_report=False, learning_curve=False)
     settings = write_settings(tmp_path, draw_customers()).model_copy(update={"evaluation": off})
     evaluation = train_baseline(settings, heard.append).manifest.evaluation
     assert (evaluation.leak_report, evaluation.learning_curve, evaluation.segments) == ((), (), ())
-    assert [(step.number, step.total) for step in heard] == [(number, 7) for number in range(1, 8)]
+    assert heard[-1].number == heard[-1].total
+    assert not [step.name for step in heard if step.name.startswith(("holding customers out", "fitting on fewer"))]
 
 
 def test_repeated_customers_share_a_fold_and_are_told(tmp_path: Path) -> None:

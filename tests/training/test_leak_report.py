@@ -19,7 +19,6 @@ from churn_mlops.errors import DataError
 from churn_mlops.models.folds import DuplicateGroupedKFold, group_rows
 from churn_mlops.models.metrics import Metrics, ScoreCounts
 from churn_mlops.training import refitting
-from churn_mlops.training.evaluation import predict_out_of_fold
 from churn_mlops.training.leak_report import build_leak_report
 from churn_mlops.training.refitting import Rows, refit
 
@@ -43,9 +42,11 @@ def report_on(estimator: Any, table: CustomerTable) -> dict[str, LeakCheck]:
     fold = DuplicateGroupedKFold(SETTINGS.folds, SETTINGS.seed).assign(
         table.features, table.churned, table.customer_ids
     )
-    probability = predict_out_of_fold(estimator, table, fold, lambda number: None)
+    fit_predict, probability = refit(estimator, table), np.empty(len(fold))
+    for number in range(SETTINGS.folds):
+        probability[fold == number] = fit_predict(np.flatnonzero(fold != number), np.flatnonzero(fold == number))
     honest = ScoreCounts.count(table.churned, probability).metrics()
-    return {check.scheme: check for check in build_leak_report(refit(estimator, table), table, fold, honest, SETTINGS)}
+    return {check.scheme: check for check in build_leak_report(fit_predict, table, fold, honest, SETTINGS)}
 
 
 def auc(check: LeakCheck) -> float:

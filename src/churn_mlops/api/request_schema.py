@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
 from churn_mlops.api.responses import shorten
 from churn_mlops.errors import FeatureSchemaMismatch, MalformedRequest, find_closest
@@ -22,6 +22,13 @@ _JSON_TYPE: Final = {"numeric": "number", "boolean": "boolean", "categorical": "
 _WORD: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
 _SHOWN: Final = 10
 _LONGEST_ID: Final = 200
+_CUSTOMER_VALUE: Final[Any] = Field(
+    default=None,
+    gt=0,
+    allow_inf_nan=False,
+    description="What the customer is worth if kept, in the unit of the offer's cost. It decides churn_predicted; "
+    "without it, the feature that the model was told holds it does, or the mean of the training customers.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,12 @@ class Customer:
     Attributes:
         customer_id: as the client sent it; echoed, never looked at.
         values: one per feature, in the signature's order, of the feature's kind or None.
+        customer_value: what the client says that the customer is worth; None where it leaves that to the model.
     """
 
     customer_id: str | int | None
     values: tuple[Value, ...]
+    customer_value: float | None = None
 
 
 class RequestSchema:
@@ -42,20 +51,24 @@ class RequestSchema:
 
     Args:
         signature: the model's features.
+        mode: how the model decides; a customer's value is taken only where it decides by profit.
     """
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, mode: str = "threshold") -> None:
         self._signature = signature
+        self._mode = mode
         # field names of the table need not be identifiers, so they are aliases; the order is the signature's
         fields: dict[str, Any] = {f"f{place}": _field(feature) for place, feature in enumerate(signature.features)}
         features = create_model("Features", __config__=_STRICT, **fields)
         features.__doc__ = "The customer's features; one that is null or absent is used as missing."
-        self._model = create_model(
-            "PredictRequest",
-            __config__=_STRICT,
-            customer_id=(Annotated[str, Field(max_length=_LONGEST_ID)] | int | None, None),
-            features=(features, ...),
-        )
+        request: dict[str, Any] = {
+            "customer_id": (Annotated[str, Field(max_length=_LONGEST_ID)] | int | None, None),
+            "features": (features, ...),
+        }
+        if mode == "profit":
+            request["customer_value"] = (float | None, _CUSTOMER_VALUE)
+        self._fields = tuple(request)
+        self._model: type[BaseModel] = create_model("PredictRequest", __config__=_STRICT, **request)
 
     def read(self, body: bytes) -> Customer:
         """Read one customer from a request's body.
@@ -68,7 +81,8 @@ class RequestSchema:
             request: Any = self._model.model_validate_json(body)
         except ValidationError as error:
             raise self._refusal(error.errors(include_url=False)) from None
-        return Customer(request.customer_id, tuple(request.features.__dict__.values()))
+        value = getattr(request, "customer_value", None)
+        return Customer(request.customer_id, tuple(request.features.__dict__.values()), value)
 
     def json_schema(self) -> dict[str, Any]:
         """Give the JSON schema of the request, its parts under `#/components/schemas/`."""
@@ -96,7 +110,7 @@ class RequestSchema:
 
     def _problem(self, name: str, error: ErrorDetails) -> str:
         if error["loc"][:1] != ("features",) or len(error["loc"]) == 1:
-            return _request_problem(name, error)
+            return self._request_problem(name, error)
         if error["type"] == "extra_forbidden":
             close = find_closest(name, self._signature.names)
             return f"{name!r} is not a feature of this model" + (f" (the closest is {close!r})" if close else "")
@@ -105,18 +119,26 @@ class RequestSchema:
             return f"{name!r} is not finite; a number or null was expected"
         return f"{name!r} is {shorten(error['input'])}; {_WORD[feature.kind]} or null was expected"
 
+    def _request_problem(self, name: str, error: ErrorDetails) -> str:
+        fields = _join(self._fields)
+        if error["type"] == "extra_forbidden":
+            if name == "customer_value":
+                return f"{name!r} would change nothing: this model decides by {self._mode}, not by profit"
+            return f"{name!r} is not a field of the request; {fields} are"
+        if error["type"] == "missing":
+            return f"{name!r} is missing from the request"
+        expected = {
+            "features": "an object of feature names and values",
+            "customer_id": f"a text of at most {_LONGEST_ID} characters, a whole number or null",
+            "customer_value": "a finite number above 0 or null",
+            "body": f"an object with {fields}",
+        }
+        return f"{name!r} is {shorten(error['input'])}; {expected[name]} was expected"
 
-def _request_problem(name: str, error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        return f"{name!r} is not a field of the request; 'customer_id' and 'features' are"
-    if error["type"] == "missing":
-        return f"{name!r} is missing from the request"
-    expected = {
-        "features": "an object of feature names and values",
-        "customer_id": f"a text of at most {_LONGEST_ID} characters, a whole number or null",
-        "body": "an object with 'customer_id' and 'features'",
-    }
-    return f"{name!r} is {shorten(error['input'])}; {expected[name]} was expected"
+
+def _join(names: tuple[str, ...]) -> str:
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} and {last}"
 
 
 def _plain(value: Value) -> Value:

@@ -31,12 +31,29 @@ class Ready(_Answer):
     model_version: str
 
 
+class AppliedDecision(_Answer):
+    """How `churn_predicted` came about.
+
+    Attributes:
+        mode: what the model decides by.
+        threshold: the probability from which churn is predicted; null where no probability is high enough.
+        expected_profit: of contacting this customer, in the unit of its value; null unless the mode is profit.
+        customer_value: the value that was used; null unless the mode is profit.
+    """
+
+    mode: Literal["threshold", "capacity", "profit"]
+    threshold: float | None
+    expected_profit: float | None
+    customer_value: float | None
+
+
 class Prediction(_Answer):
     """A scored customer."""
 
     customer_id: str | int | None
     churn_probability: float = Field(ge=0, le=1)
     churn_predicted: bool
+    decision: AppliedDecision
     risk_band: Literal["low", "medium", "high"]
     reasons: list[Reason]
     input_quality: InputQuality

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import WithJsonSchema
 from starlette.requests import ClientDisconnect
 
-from churn_mlops.api.responses import Health, Prediction, Ready, describe_errors
+from churn_mlops.api.responses import AppliedDecision, Health, Prediction, Ready, describe_errors
 from churn_mlops.errors import ChurnMlopsError, FeatureSchemaMismatch, MalformedRequest, NoModel
 from churn_mlops.inference.encoding import encode_customer
 from churn_mlops.inference.reasons import explain
-from churn_mlops.registry.manifest import Manifest
+from churn_mlops.registry.manifest import Decision, Manifest
 
 if TYPE_CHECKING:
     from churn_mlops.api.request_schema import Customer
@@ -122,12 +122,33 @@ def _score(served: ServedModel, customer: Customer, max_missing_share: float, co
         )
     scores = served.scorer.score(row)
     probability = float(scores.probability[0])
+    value = _customer_value(manifest, customer)
     return Prediction(
         customer_id=customer.customer_id,
         churn_probability=probability,
-        churn_predicted=probability >= manifest.decision.threshold,
+        churn_predicted=manifest.decision.predicts_churn(probability, value),
+        decision=_apply(manifest.decision, probability, value),
         risk_band=manifest.decision.band(probability),
         reasons=explain(manifest.signature, customer.values, scores.contributions[0], count),
         input_quality=quality,
         model_version=served.version,
+    )
+
+
+def _customer_value(manifest: Manifest, customer: Customer) -> float | None:
+    """Give what the customer is worth: as the client says, else as the feature says, else the mean in training."""
+    parameters = manifest.decision.parameters
+    if parameters is None or customer.customer_value is not None:
+        return customer.customer_value
+    of_feature = dict(zip(manifest.signature.names, customer.values, strict=True)).get(parameters.value_column or "")
+    return float(of_feature) if isinstance(of_feature, int | float) else parameters.customer_value
+
+
+def _apply(decision: Decision, probability: float, value: float | None) -> AppliedDecision:
+    threshold = decision.threshold_for(value)
+    return AppliedDecision(
+        mode=decision.mode,
+        threshold=threshold if threshold <= 1 else None,
+        expected_profit=decision.expected_profit(probability, value),
+        customer_value=value,
     )

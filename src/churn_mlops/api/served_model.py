@@ -33,4 +33,4 @@ class ServedModel:
             RegistryError: it fails a check.
         """
         scorer = load_champion(registry)
-        return cls(scorer, RequestSchema(scorer.manifest.signature))
+        return cls(scorer, RequestSchema(scorer.manifest.signature, scorer.manifest.decision.mode))

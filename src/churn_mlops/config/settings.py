@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,9 +76,42 @@ class EvaluationSettings(_Section):
 class DecisionSettings(_Section):
     """From a probability to a decision and a band; stored with each version at training time."""
 
+    mode: Literal["threshold", "capacity", "profit"] = "threshold"
     threshold: Probability = 0.5
+    capacity: float | None = None
+    customer_value: float | str | None = None
+    offer_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    save_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     medium_risk: Probability = 0.3
     high_risk: Probability = 0.6
+
+    @field_validator("capacity", mode="after")
+    @classmethod
+    def _capacity_is_share_or_count(cls, capacity: float | None) -> float | None:
+        if capacity is None or 0 < capacity < 1 or (capacity >= 1 and capacity.is_integer()):
+            return capacity
+        raise PydanticCustomError("capacity", "it should be a share between 0 and 1, or a whole number of customers")
+
+    @field_validator("customer_value", mode="before")
+    @classmethod
+    def _value_is_number_or_column(cls, value: object) -> object:
+        if value is None or isinstance(value, bool):  # which is refused for every key
+            return value
+        if isinstance(value, str) and value.strip() and not _is_number(value):
+            return value
+        # environment variables are text, so a text that reads as a number is one
+        if isinstance(value, int | float | str) and _is_number(value) and 0 < float(value) < math.inf:
+            return float(value)
+        raise PydanticCustomError("customer_value", "it should be a number above 0, or the name of a column")
+
+    @model_validator(mode="after")
+    def _mode_is_complete(self) -> DecisionSettings:
+        required = {"threshold": (), "capacity": ("capacity",), "profit": ("customer_value", "offer_cost", "save_rate")}
+        absent = [f"decision.{key}" for key in required[self.mode] if getattr(self, key) is None]
+        if absent:
+            msg = f"decision.mode is {self.mode!r}, which also needs {' and '.join(absent)}"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _bands_are_ordered(self) -> DecisionSettings:
@@ -85,6 +119,19 @@ class DecisionSettings(_Section):
             msg = f"decision.medium_risk ({self.medium_risk}) must not be above decision.high_risk ({self.high_risk})"
             raise ValueError(msg)
         return self
+
+    @property
+    def value_column(self) -> str | None:
+        """The column that holds what each customer is worth, if the decision needs one."""
+        return self.customer_value if self.mode == "profit" and isinstance(self.customer_value, str) else None
+
+
+def _is_number(value: float | str) -> bool:
+    try:
+        float(value)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 class ArtifactsSettings(_Section):

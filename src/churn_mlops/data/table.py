@@ -16,6 +16,7 @@ from churn_mlops.data.rejects import Reject
 from churn_mlops.data.sample import SAMPLE_NAME, describe_sample, read_sample
 from churn_mlops.data.target import read_target
 from churn_mlops.data.times import read_times
+from churn_mlops.data.value import read_value
 from churn_mlops.errors import DataError, MissingColumn
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class CustomerTable:
         left_out: why a column is no feature, by its name.
         left_out_missing: bool [rows] by name, for left-out columns that are missing in part: where they are.
         notes: what was noticed about a column and done, by its name.
+        customer_value: float64 [rows], what each customer is worth; None where no column says so.
         time: datetime64 UTC [rows], as of when each row was true, or None where the table does not say.
         segments: [rows] by name, the columns to evaluate by, whether features or not, typed as features are.
     """
@@ -58,6 +60,7 @@ class CustomerTable:
     left_out: dict[str, str]
     left_out_missing: dict[str, npt.NDArray[np.bool_]]
     notes: dict[str, str]
+    customer_value: npt.NDArray[np.float64] | None = None
     time: pd.Series | None = None
     segments: dict[str, pd.Series] = field(default_factory=dict)
 
@@ -84,11 +87,14 @@ class CustomerTable:
         return digest.hexdigest()
 
 
-def load_customers(settings: DataSettings, segments: Sequence[str] = ()) -> CustomerTable:
+def load_customers(
+    settings: DataSettings, value_column: str | None = None, segments: Sequence[str] = ()
+) -> CustomerTable:
     """Read the table that the configuration names.
 
     Args:
-        settings: where it is, and what its columns mean.
+        settings: where the table is, and what its columns mean.
+        value_column: the column that says what each customer is worth, whether or not it is a feature too.
         segments: columns to evaluate by (evaluation.segments); those that `settings.drop` keeps out may be among them.
 
     Returns:
@@ -102,9 +108,10 @@ def load_customers(settings: DataSettings, segments: Sequence[str] = ()) -> Cust
             raise DataError(
                 f"data.path is {str(settings.path)!r} but data.source is 'sample'; set data.source to 'table'."
             )
-        return _check_table(read_sample(), describe_sample(settings), segments, SAMPLE_NAME)
+        return _check_table(read_sample(), describe_sample(settings), SAMPLE_NAME, value_column, segments)
     assert settings.path is not None  # noqa: S101 - a table without a path is no valid configuration
-    return _check_table(read_table(settings.path, settings.delimiter), settings, segments, settings.path.name)
+    raw = read_table(settings.path, settings.delimiter)
+    return _check_table(raw, settings, settings.path.name, value_column, segments)
 
 
 def check_learnable(table: CustomerTable) -> None:
@@ -128,11 +135,14 @@ def check_learnable(table: CustomerTable) -> None:
         raise DataError(f"{table.name} has no column that can be a feature ({left_out or 'there is no other'}).")
 
 
-def _check_table(raw: RawTable, settings: DataSettings, segments: Sequence[str], name: str) -> CustomerTable:
+def _check_table(
+    raw: RawTable, settings: DataSettings, name: str, value_column: str | None, segments: Sequence[str]
+) -> CustomerTable:
     _check_names(settings, segments, raw.columns.column_names)
+    value = read_value(raw.columns, value_column, settings) if value_column is not None else None
     columns = _read_features(raw, settings)
     reasons, churned, time = _read_rows(raw, settings)
-    for column in columns.values():
+    for column in [value, *columns.values()] if value else columns.values():
         reasons = column.rejected | reasons
     accepted = np.ones(raw.columns.num_rows, dtype=bool)
     accepted[list(reasons)] = False
@@ -150,6 +160,7 @@ def _check_table(raw: RawTable, settings: DataSettings, segments: Sequence[str],
         left_out=left_out,
         left_out_missing={column: kept[column].missing for column in left_out if 0 < kept[column].missing.mean() < 1},
         notes={column: read.note for column, read in features.items() if read.note},
+        customer_value=value.values[accepted].to_numpy() if value else None,
         time=None if time is None else time[accepted].reset_index(drop=True),
         segments={
             column: (features.get(column) or _read_segment(raw, column, settings, accepted)).values

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churn_mlops.models.signature import LARGEST_NUMBER, OTHER_CATEGORY
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,16 +40,12 @@ def encode_customer(signature: Signature, values: Sequence[Value]) -> tuple[npt.
     quality = InputQuality()
     row: list[float] = []
     for feature, value in zip(signature.features, values, strict=True):
+        row.append(feature.encode(value))
         if value is None:
             quality.missing.append(feature.name)
-            row.append(np.nan)
         elif isinstance(value, str):
-            code = feature.codes.get(value, OTHER_CATEGORY)
-            if code == OTHER_CATEGORY and feature.is_unseen(value):
+            if feature.is_unseen(value):
                 quality.unseen_category.append(feature.name)
-            row.append(code)
-        else:
-            if feature.kind == "numeric" and feature.is_out_of_range(value):
-                quality.out_of_range.append(feature.name)
-            row.append(min(max(value, -LARGEST_NUMBER), LARGEST_NUMBER))
+        elif feature.kind == "numeric" and feature.is_out_of_range(value):
+            quality.out_of_range.append(feature.name)
     return np.array([row], dtype=np.float32), quality

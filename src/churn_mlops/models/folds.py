@@ -79,6 +79,21 @@ class DuplicateGroupedKFold(BaseCrossValidator):  # type: ignore[misc]  # scikit
             )
 
 
+def deal_bags(matrix: npt.NDArray[np.float64], churned: npt.ArrayLike, most: int, seed: int) -> npt.NDArray[np.intp]:
+    """Deal encoded rows out to bags, int [rows] from 0, rows with equal features to one bag.
+
+    There are at most `most` bags, and no more than there are different rows of either outcome.
+
+    Raises:
+        DataError: not even two bags can have a churner and a stayer each.
+    """
+    frame = pd.DataFrame(matrix)
+    first = ~frame.duplicated().to_numpy()
+    left = int(np.asarray(churned, dtype=bool)[first].sum())
+    bags = max(2, min(most, left, int(first.sum()) - left))
+    return DuplicateGroupedKFold(bags, seed).assign(frame, churned)
+
+
 def group_rows(features: pd.DataFrame, groups: pd.Series | None = None) -> npt.NDArray[np.intp]:
     """Number what must stay together: rows that equal features or an equal group link, directly or through others.
 

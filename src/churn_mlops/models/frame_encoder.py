@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from churn_mlops.models.signature import LARGEST_NUMBER, OTHER_CATEGORY, Feature, Signature
+from churn_mlops.models.signature import LARGEST_NUMBER, Feature, Signature
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 MAX_CATEGORIES = 1000
 """Categories with a code of their own, and rare ones listed by name, per feature at most."""
 
+_PRIOR_ROWS: Final = 20
+"""Customers with the overall churn rate that every category is given before its own are counted: few rows, and a
+category's place is near the middle."""
+
 
 class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """Learns the signature of a frame and encodes frames by it.
 
     Numbers become themselves rounded to float32 (the precision of the served graph; beyond it, its largest), booleans
-    0 and 1, categories their code, rare and unseen categories `OTHER_CATEGORY`, and missing values NaN.
+    0 and 1, categories their code, rare and unseen categories the `other_code`, and missing values NaN. Codes follow
+    the churn rate of the rows it is fitted on (Fisher 1958: of all ways to split categories in two by it, the best is
+    one between neighbours in that order), so it is fitted inside the folds, never on rows to be tested on.
 
     Args:
         kinds: the kind of every feature, in order.
@@ -35,10 +41,16 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.kinds = kinds
         self.rare_category_rows = rare_category_rows
 
-    def fit(self, frame: pd.DataFrame, churned: object = None) -> Self:
-        """Learn categories, ranges, typical values and missing shares; the target is not looked at."""
+    def fit(self, frame: pd.DataFrame, churned: npt.ArrayLike) -> Self:
+        """Learn categories and their order, ranges, typical values and missing shares.
+
+        Args:
+            frame: the features.
+            churned: bool [rows].
+        """
+        outcome = np.asarray(churned, dtype=np.float64)
         self.signature_ = Signature(
-            features=tuple(self._describe(name, kind, frame[name]) for name, kind in self.kinds.items())
+            features=tuple(self._describe(name, kind, frame[name], outcome) for name, kind in self.kinds.items())
         )
         return self
 
@@ -55,9 +67,9 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
         """Name the columns of the matrix: the features, in order."""
         return np.array(list(self.kinds), dtype=object)
 
-    def _describe(self, name: str, kind: Kind, values: pd.Series) -> Feature:
+    def _describe(self, name: str, kind: Kind, values: pd.Series, churned: npt.NDArray[np.float64]) -> Feature:
         common: dict[str, Any] = {"name": name, "kind": kind, "missing_share": float(values.isna().mean())}
-        present = values.dropna()
+        present = values.reset_index(drop=True).dropna()
         if present.empty:
             return Feature(**common)
         if kind == "numeric":
@@ -65,21 +77,35 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
             return Feature(**common, minimum=numbers.min(), maximum=numbers.max(), typical=float(numbers.median()))
         if kind == "boolean":
             return Feature(**common, typical=bool(present.astype(bool).mean() > 0.5))
-        counts = present.astype("str").value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        return Feature(**common, **self._describe_categories(present.astype("str"), churned))
+
+    def _describe_categories(self, present: pd.Series, churned: npt.NDArray[np.float64]) -> dict[str, Any]:
+        outcome = pd.Series(churned)[present.index]
+        by_category = outcome.groupby(present).agg(["sum", "size"])
+        counts = by_category["size"].sort_index().sort_values(ascending=False, kind="stable")
         frequent = counts[counts >= self.rare_category_rows].index[:MAX_CATEGORIES]
-        rare = counts.index.difference(frequent, sort=False)[:MAX_CATEGORIES]
-        return Feature(
-            **common,
-            categories=tuple(sorted(frequent)),
-            rare_categories=tuple(sorted(rare)),
-            typical=str(counts.index[0]),
-        )
+        rare = counts.index.difference(frequent, sort=False)
+        base_rate = float(churned.mean())
+        rate = _smooth(by_category["sum"], by_category["size"], base_rate)[sorted(frequent)].sort_values(kind="stable")
+        others = by_category.loc[rare].sum()
+        other_rate = _smooth(others["sum"], others["size"], base_rate)
+        return {
+            "categories": tuple(rate.index),
+            "other_code": float((rate < other_rate).sum()) - 0.5,
+            "rare_categories": tuple(sorted(rare[:MAX_CATEGORIES])),
+            "typical": str(counts.index[0]),
+        }
+
+
+def _smooth(left: Any, customers: Any, base_rate: float) -> Any:
+    """Compute churn rates (a Series or a number), drawn towards the overall one where customers are few."""
+    return (left + _PRIOR_ROWS * base_rate) / (customers + _PRIOR_ROWS)
 
 
 def _encode(feature: Feature, values: pd.Series) -> npt.NDArray[np.float64]:
     if feature.kind != "categorical":
         return np.asarray(values.astype("Float64").to_numpy(dtype="float64", na_value=np.nan), dtype=np.float64)
     known = pd.Index(feature.categories, dtype="str").get_indexer(pd.Index(values.astype("str")))
-    codes = np.where(known < 0, OTHER_CATEGORY, known).astype(np.float64)
+    codes = np.where(known < 0, feature.other_code, known).astype(np.float64)
     codes[values.isna().to_numpy()] = np.nan
     return codes

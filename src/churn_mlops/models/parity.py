@@ -17,10 +17,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import onnxruntime
 
+    from churn_mlops.models.churn_model import ChurnModel
+    from churn_mlops.models.export import ExportedModel
     from churn_mlops.models.signature import Feature, Signature
+
+    Floats = npt.NDArray[np.float64]
 
 LIMIT: Final = 1e-5
 """Largest difference allowed, in probability and in log-odds."""
+
+REFERENCE_ROWS: Final = 1000
+"""Training rows on which reference contributions are compared: each costs a score per feature."""
 
 _CHUNK: Final = 50_000
 _NEVER_SEEN: Final = "\x00 never seen in training"
@@ -35,25 +42,35 @@ class Parity:
     edge_rows: float
 
 
-def prove_parity(graph: bytes, estimator: Any, signature: Signature, intercept: float, frame: pd.DataFrame) -> Parity:
-    """Compare churn probabilities, and contributions plus intercept with the log-odds before calibration.
+def prove_parity(exported: ExportedModel, model: ChurnModel, frame: pd.DataFrame) -> Parity:
+    """Compare a graph with the estimator that it was written from.
+
+    Churn probabilities are compared on every row. Contributions: additive ones, plus intercept, with the log-odds
+    before calibration on every row; reference ones with what the estimator says of the same customers with one feature
+    at a time set to the reference, on the edge rows and on `REFERENCE_ROWS` rows spread over the table.
 
     Args:
-        graph: the serialised ONNX graph.
-        estimator: the fitted calibrated estimator.
-        signature: its features.
-        intercept: the log-odds that the contributions are added to.
+        exported: the graph and how its contributions are to be read.
+        model: the fitted estimator.
         frame: all training rows.
 
     Raises:
         ParityError: they differ by more than `LIMIT` somewhere.
     """
-    session = open_session(graph)
+    session = open_session(exported.graph)
     chunks = [frame.iloc[start : start + _CHUNK] for start in range(0, len(frame), _CHUNK)]
-    rows = float(np.max([_difference(session, estimator, intercept, chunk) for chunk in chunks]))
+    differences = [_difference(session, exported, model, chunk) for chunk in chunks]
+    if exported.contributions == "reference":
+        spread = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, REFERENCE_ROWS, dtype=int))]
+        differences.append(_reference_difference(session, model, spread))
+    rows = float(np.max(differences))
     if not rows <= LIMIT:  # NaN is no agreement either; np.max keeps it, max might not
         raise ParityError("the training rows", rows, LIMIT)
-    edge_rows = _difference(session, estimator, intercept, build_edge_rows(signature))
+    edges = build_edge_rows(model.signature)
+    differences = [_difference(session, exported, model, edges)]
+    if exported.contributions == "reference":
+        differences.append(_reference_difference(session, model, edges))
+    edge_rows = float(np.max(differences))
     if not edge_rows <= LIMIT:
         raise ParityError("edge rows (all missing, unseen category, extremes)", edge_rows, LIMIT)
     return Parity(rows, edge_rows)
@@ -88,11 +105,30 @@ def _edge_values(feature: Feature) -> list[object]:
     return [None, *_EXTREMES, *ends]
 
 
-def _difference(session: onnxruntime.InferenceSession, estimator: Any, intercept: float, frame: pd.DataFrame) -> float:
-    model = estimator.calibrated_classifiers_[0].estimator
-    matrix: npt.NDArray[np.float32] = model[0].transform(frame).astype(np.float32)
-    probability, contributions = session.run([PROBABILITY, CONTRIBUTIONS], {INPUT: matrix})
-    log_odds = intercept + contributions.astype(np.float64).sum(axis=1)
-    in_probability = np.abs(probability - estimator.predict_proba(frame)[:, 1])
-    in_log_odds = np.abs(log_odds - model.decision_function(frame))
-    return float(np.max([in_probability, in_log_odds]))
+def _difference(
+    session: onnxruntime.InferenceSession, exported: ExportedModel, model: ChurnModel, frame: pd.DataFrame
+) -> float:
+    probability, contributions = _run(session, model.encoder_.transform(frame))
+    differences = [np.abs(probability - model.predict_proba(frame)[:, 1])]
+    if exported.contributions == "additive":
+        log_odds = exported.intercept + contributions.sum(axis=1)
+        differences.append(np.abs(log_odds - model.decision_function(frame)))
+    return float(np.max(differences))
+
+
+def _reference_difference(session: onnxruntime.InferenceSession, model: ChurnModel, frame: pd.DataFrame) -> float:
+    matrix = model.encoder_.transform(frame)
+    _, contributions = _run(session, matrix)
+    log_odds = model.family_.decision_function(matrix)
+    differences = []
+    for feature, value in enumerate(model.signature.reference_row()):
+        changed = matrix.copy()
+        changed[:, feature] = value
+        change = log_odds - model.family_.decision_function(changed)
+        differences.append(np.abs(contributions[:, feature] - change))
+    return float(np.max(differences))
+
+
+def _run(session: onnxruntime.InferenceSession, matrix: Floats) -> tuple[Floats, Floats]:
+    probability, contributions = session.run([PROBABILITY, CONTRIBUTIONS], {INPUT: matrix.astype(np.float32)})
+    return probability.astype(np.float64), contributions.astype(np.float64)

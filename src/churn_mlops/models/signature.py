@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from churn_mlops.config.settings import Kind
 
-OTHER_CATEGORY: Final = -1
-"""The code of a category that is rare or was never seen; missing is NaN, the others count from 0."""
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 LARGEST_NUMBER: Final = 3.4028234663852886e38
 """The largest float32: numbers are kept within it, so that none becomes infinite in the graph."""
@@ -22,7 +24,10 @@ class Feature(BaseModel):
     Attributes:
         name: as in the customer table, to the letter.
         kind: numeric, boolean or categorical.
-        categories: of a categorical feature, the texts with a code of their own: the code is the position.
+        categories: of a categorical feature, the texts with a code of their own: the code is the position, and the
+            order is that of the churn rate in training, lowest first, so that trees can split categories by a number.
+        other_code: the code of every other category: a half, at the place of its churn rate (the overall one, if none
+            was seen in training) among the others.
         rare_categories: texts seen too rarely for a code of their own (the most frequent 1,000 of them).
         minimum: smallest value seen, of a numeric feature.
         maximum: largest value seen, of a numeric feature.
@@ -35,6 +40,7 @@ class Feature(BaseModel):
     name: str
     kind: Kind
     categories: tuple[str, ...] = ()
+    other_code: float = -0.5
     rare_categories: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -45,6 +51,14 @@ class Feature(BaseModel):
     def codes(self) -> dict[str, int]:
         """The code of each category."""
         return {category: code for code, category in enumerate(self.categories)}
+
+    def encode(self, value: bool | float | str | None) -> float:
+        """Give the number that a value of this feature's kind becomes in the model's input; NaN where it is missing."""
+        if value is None:
+            return math.nan
+        if isinstance(value, str):
+            return self.codes.get(value, self.other_code)
+        return min(max(float(value), -LARGEST_NUMBER), LARGEST_NUMBER)
 
     def is_unseen(self, category: str) -> bool:
         """Whether a text was never seen for this feature in training."""
@@ -73,3 +87,8 @@ class Signature(BaseModel):
     def names(self) -> tuple[str, ...]:
         """The feature names in order."""
         return tuple(feature.name for feature in self.features)
+
+    def reference_row(self) -> npt.NDArray[np.float64]:
+        """Encode the reference customer, who is typical in everything: float64 [features], representable in float32."""
+        typical = [feature.encode(feature.typical) for feature in self.features]
+        return np.array(typical, dtype=np.float32).astype(np.float64)

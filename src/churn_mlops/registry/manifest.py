@@ -6,12 +6,16 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from churn_mlops.models.decision import Campaign
 from churn_mlops.models.signature import Signature
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    import numpy.typing as npt
 
 FORMAT_VERSION: Final = 2
 """Raised with any change that an older reader would misread; a reader refuses formats it does not know."""
@@ -156,18 +160,115 @@ class Calibration(_Part):
     c: float
 
 
-class Decision(_Part):
-    """From a probability to `churn_predicted` and a risk band."""
+class ProfitParameters(_Part):
+    """What the profit of contacting a customer is computed from (see `models.decision.Campaign` for the formula).
 
+    Attributes:
+        customer_value: what a customer who stays is worth; the mean of the training customers if a column says it.
+        value_column: the column that says it; None where all customers are worth the same.
+        offer_cost: of contacting one customer, whether or not it helps.
+        save_rate: share of would-be churners who stay because they were contacted.
+        correction: by what break-even probabilities are multiplied; 1 unless out-of-fold profit clearly spoke against.
+    """
+
+    customer_value: float
+    value_column: str | None
+    offer_cost: float
+    save_rate: float
+    correction: float
+
+    @property
+    def campaign(self) -> Campaign:
+        """What computes the profit."""
+        return Campaign(self.offer_cost, self.save_rate)
+
+
+class RuleProfit(_Part):
+    """What a rule for whom to contact would have earned over contacting nobody, out of fold.
+
+    Attributes:
+        contacted_share: of all customers.
+        per_customer: mean over all customers, contacted or not.
+        total: over all customers of the table.
+        chosen_gain: what the chosen rule earns more, per customer; the interval is of the difference itself.
+    """
+
+    contacted_share: float
+    per_customer: Estimate
+    total: Estimate
+    chosen_gain: Estimate
+
+
+class ProfitComparison(_Part):
+    """The chosen rule beside three that need no decision; the top decile is by churn probability."""
+
+    chosen: RuleProfit
+    nobody: RuleProfit
+    everybody: RuleProfit
+    top_decile: RuleProfit
+
+
+class Decision(_Part):
+    """From a probability to `churn_predicted` and a risk band.
+
+    Attributes:
+        mode: what the threshold follows from.
+        threshold: from where `churn_predicted` is true; by profit, at the mean value, above 1 where nothing pays.
+        medium_risk: where the middle risk band begins.
+        high_risk: where the highest begins.
+        capacity: the share or number of customers that were to be selected, in capacity mode.
+        parameters: of the profit, in profit mode.
+        selected_share: share of the training customers for whom `churn_predicted` is true, out of fold.
+        reached_share: share of the training churners among them.
+        profit: what that would have earned, in profit mode.
+    """
+
+    mode: Literal["threshold", "capacity", "profit"] = "threshold"
     threshold: float
     medium_risk: float
     high_risk: float
+    capacity: float | None = None
+    parameters: ProfitParameters | None = None
+    selected_share: float | None = None
+    reached_share: float | None = None
+    profit: ProfitComparison | None = None
+
+    @model_validator(mode="after")
+    def _profit_has_parameters(self) -> Decision:
+        if (self.mode == "profit") != (self.parameters is not None):
+            msg = f"decision.parameters belong to the mode 'profit', and the mode is {self.mode!r}"
+            raise ValueError(msg)
+        return self
 
     def band(self, probability: float) -> Literal["low", "medium", "high"]:
         """Name the risk band of a probability."""
         if probability >= self.high_risk:
             return "high"
         return "medium" if probability >= self.medium_risk else "low"
+
+    def thresholds(self, customer_value: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Give the threshold of customers of these values, float64 of the same shape; infinite for a value of 0.
+
+        Only by profit does it depend on the value.
+        """
+        if self.parameters is None:
+            return np.full(np.shape(customer_value), self.threshold)
+        return np.asarray(self.parameters.correction * self.parameters.campaign.break_even(customer_value))
+
+    def threshold_for(self, customer_value: float | None = None) -> float:
+        """Give the threshold of one customer; without a value, of the mean value."""
+        return self.threshold if customer_value is None else float(self.thresholds(customer_value))
+
+    def predicts_churn(self, probability: float, customer_value: float | None = None) -> bool:
+        """Decide about one customer; without a value, as for one of the mean value."""
+        return probability >= self.threshold_for(customer_value)
+
+    def expected_profit(self, probability: float, customer_value: float | None = None) -> float | None:
+        """Compute what contacting one customer is expected to earn; None where the decision is not by profit."""
+        if self.parameters is None:
+            return None
+        value = self.parameters.customer_value if customer_value is None else customer_value
+        return float(self.parameters.campaign.profit(probability, value))
 
 
 class DataSummary(_Part):

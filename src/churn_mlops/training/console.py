@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from churn_mlops.registry.manifest import Estimate, Manifest
+    from churn_mlops.registry.manifest import Decision, Estimate, Manifest
     from churn_mlops.training.job import TrainedVersion
     from churn_mlops.training.steps import Observer, Step
 
@@ -94,6 +94,7 @@ def _describe_outcome(trained: TrainedVersion) -> Iterator[str]:
     manifest = trained.manifest
     yield f"lower is better: {', '.join(_TITLES[name] for name in _LOWER_IS_BETTER)}"
     yield f"evaluated {manifest.evaluation.method}"
+    yield from _describe_decision(manifest.decision)
     difference = max(manifest.parity.rows, manifest.parity.edge_rows)
     yield f"graph and estimator agree within {difference:.0e} on all rows and edge rows"
     if trained.champion == manifest.version:
@@ -101,6 +102,20 @@ def _describe_outcome(trained: TrainedVersion) -> Iterator[str]:
     else:
         yield f"version {manifest.version} waits as challenger; {trained.champion} is served"
         yield f"to serve it: churn-mlops models promote {manifest.version}"
+
+
+def _describe_decision(decision: Decision) -> Iterator[str]:
+    share, reached, profit = decision.selected_share, decision.reached_share, decision.profit
+    if share is not None and reached is not None:
+        at_mean = " for a customer of mean value" if decision.parameters and decision.parameters.value_column else ""
+        yield (
+            f"churn is predicted by {decision.mode}, from {decision.threshold:.3f} on{at_mean}: "
+            f"{share:.1%} of the customers, {reached:.1%} of the churners"
+        )
+    if profit is not None:
+        yield f"contacting them earns {_show(profit.chosen.per_customer)} per customer more than contacting nobody,"
+        everybody, top_decile = profit.everybody.chosen_gain, profit.top_decile.chosen_gain
+        yield f"{_show(everybody)} more than everybody, {_show(top_decile)} more than the tenth most at risk"
 
 
 def _table(manifest: Manifest) -> Table:

@@ -2,63 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from sklearn.base import clone
+from typing import TYPE_CHECKING
 
 from churn_mlops.models.metrics import Metrics, ScoreCounts, no_skill
 from churn_mlops.registry.manifest import BestRule, Estimate, Evaluation
+from churn_mlops.training.candidates import compare
 from churn_mlops.training.one_column import find_best_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    import numpy as np
     import numpy.typing as npt
 
     from churn_mlops.config.settings import TrainingSettings
     from churn_mlops.data.table import CustomerTable
-
-
-def predict_out_of_fold(
-    estimator: Any, table: CustomerTable, fold: npt.NDArray[np.intp], on_fold: Callable[[int], None]
-) -> npt.NDArray[np.float64]:
-    """Score each fold with the estimator fitted on the others.
-
-    Args:
-        estimator: unfitted; it is cloned, not changed.
-        table: the customers.
-        fold: int [rows], the fold of each row.
-        on_fold: told the number of each fold before it begins.
-
-    Returns:
-        Churn probabilities, float64 [rows].
-    """
-    probability = np.empty(len(table.features))
-    for number in range(int(fold.max()) + 1):
-        on_fold(number)
-        train, test = fold != number, fold == number
-        fitted = clone(estimator).fit(table.features[train].reset_index(drop=True), table.churned[train])
-        probability[test] = fitted.predict_proba(table.features[test])[:, 1]
-    return probability
+    from churn_mlops.training.contest import Contest
 
 
 def evaluate(
-    table: CustomerTable,
-    probability: npt.NDArray[np.float64],
-    fold: npt.NDArray[np.intp],
-    settings: TrainingSettings,
+    table: CustomerTable, contest: Contest, fold: npt.NDArray[np.intp], settings: TrainingSettings
 ) -> Evaluation:
-    """Compare out-of-fold probabilities with the outcomes, beside no skill and the best rule on one column."""
+    """Compare the chosen candidate's out-of-fold probabilities with the outcomes, beside what it has to beat."""
+    probability = contest.chosen.probability
     rule = find_best_rule(table, fold)
     customers = " and those of one customer" if table.repeated_customers else ""
     return Evaluation(
         method=(
-            f"{settings.folds}-fold out-of-fold, rows with equal features{customers} in one fold; "
-            f"95 % intervals from {settings.bootstrap_resamples} bootstrap resamples"
+            f"{settings.folds}-fold out-of-fold, rows with equal features{customers} in one fold, calibrated by the "
+            f"other folds; 95 % intervals from {settings.bootstrap_resamples} bootstrap resamples"
         ),
         metrics=_estimate(ScoreCounts.count(table.churned, probability), settings),
         no_skill=no_skill(float(table.churned.mean()))._asdict(),
+        candidates=compare(contest.candidates, contest.chosen, table.churned),
         best_rule=BestRule(column=rule.column, metrics=_estimate(rule.counts, settings)),
     )
 

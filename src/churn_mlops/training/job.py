@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from typing import TYPE_CHECKING, Final
@@ -16,44 +16,46 @@ from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.data.rejects import write_rejects
 from churn_mlops.data.table import check_learnable, load_customers
-from churn_mlops.models.additive import write_graph
+from churn_mlops.models.churn_model import ChurnModel
+from churn_mlops.models.export import export_model
 from churn_mlops.models.folds import DuplicateGroupedKFold
-from churn_mlops.models.logistic import build_logistic, read_logistic
-from churn_mlops.models.metrics import ScoreCounts
 from churn_mlops.models.parity import prove_parity
 from churn_mlops.registry.manifest import (
     ESTIMATOR,
     GRAPH,
     Calibration,
     DataSummary,
-    Decision,
     Explanation,
     Manifest,
     ParityFigures,
 )
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register, require_writable
-from churn_mlops.training.evaluation import evaluate, predict_out_of_fold
-from churn_mlops.training.leak_report import build_leak_report
-from churn_mlops.training.learning_curve import measure_learning_curve
+from churn_mlops.training.closer_look import count_looks, look_closer
+from churn_mlops.training.contest import Model, count_steps, run_contest
+from churn_mlops.training.deciding import choose_decision
+from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.refitting import refit
-from churn_mlops.training.segments import measure_segments
-from churn_mlops.training.steps import Observer, Step
+from churn_mlops.training.steps import Observer, Steps
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-
     from churn_mlops.config.settings import Settings
     from churn_mlops.data.table import CustomerTable
-    from churn_mlops.registry.manifest import Evaluation
-    from churn_mlops.training.refitting import FitPredict
+    from churn_mlops.training.candidates import Candidate
 
-_LIBRARIES: Final = ("churn-mlops", "scikit-learn", "numpy", "pandas", "onnx", "onnxruntime")
-_ADDITIVE: Final = "exact: contributions and the intercept add up to the log-odds before calibration"
+_LIBRARIES: Final = (
+    "churn-mlops",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "onnx",
+    "onnxruntime",
+    "interpret-core",
+    "lightgbm",
+)
 _UNNAMED: Final = "00000000T000000Z-00000000"
 
 
@@ -73,10 +75,16 @@ class TrainedVersion:
 
 
 def train_baseline(settings: Settings, observe: Observer = lambda step: None) -> TrainedVersion:
-    """Train, evaluate, export, prove and register the baseline on the table that the configuration names.
+    """Train the baseline, logistic regression, on the table that the configuration names; see `train`."""
+    return train(settings, "logistic", observe)
+
+
+def train(settings: Settings, model: Model, observe: Observer = lambda step: None) -> TrainedVersion:
+    """Train, evaluate, export, prove and register a model on the table that the configuration names.
 
     Args:
         settings: the configuration.
+        model: a family, or auto to compare them all.
         observe: told of every step before it begins.
 
     Raises:
@@ -84,96 +92,48 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
     """
     registry = Registry(settings.artifacts.path)
     require_writable(registry)
-    steps = _Steps(
-        observe,
-        total=settings.training.folds + 4 + settings.evaluation.leak_report + settings.evaluation.learning_curve,
-    )
+    total = count_steps(model, settings.training.folds) + count_looks(settings.evaluation) + 4
+    steps = Steps(observe, total)
     with threadpool_limits(limits=available_cpus()):
         steps.begin("reading the customer table")
-        table = load_customers(settings.data, settings.evaluation.segments)
+        table = load_customers(settings.data, settings.decision.value_column, settings.evaluation.segments)
         rejects = _write_rejects(settings, table)
         check_learnable(table)
         steps.begin("looking for leaks")
         folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
         fold = folds.assign(table.features, table.churned, table.customer_ids)
         refuse_leaks(table, fold, settings.data.allow_leaky)
-        estimator = build_logistic(
-            table.kinds, settings.data.rare_category_rows, settings.training.folds, settings.training.seed
-        )
-        probability = predict_out_of_fold(
-            estimator, table, fold, lambda number: steps.begin(f"evaluating fold {number + 1}")
-        )
-        evaluation = evaluate(table, probability, fold, settings.training)
-        evaluation = _look_closer(evaluation, refit(estimator, table), table, probability, fold, settings, steps)
+        contest = run_contest(model, table, fold, settings, steps)
+        chosen, probability = _build(contest.chosen, table, settings), contest.chosen.probability
+        decision = choose_decision(settings, table, probability)
+        evaluation = evaluate(table, contest, fold, settings.training)
+        evaluation = look_closer(evaluation, refit(chosen, table), table, fold, probability, decision, settings, steps)
         steps.begin("fitting on all customers")
-        estimator.fit(table.features, table.churned)
-        signature, additive = read_logistic(estimator, table.features)
+        fitted = chosen.fit(table.features, table.churned)
         steps.begin("proving the graph, registering")
-        graph = write_graph(additive)
-        parity = prove_parity(graph, estimator, signature, additive.intercept, table.features)
+        exported = export_model(fitted, table.features)
+        parity = prove_parity(exported, fitted, table.features)
     draft = Manifest(
         version=_UNNAMED,
         created_at=datetime.now(UTC).replace(microsecond=0),
         sample=table.is_sample,
-        model="logistic",
-        signature=signature,
-        explanation=Explanation(kind="additive", intercept=additive.intercept, method=_ADDITIVE),
-        calibration=Calibration(
-            kind="sigmoid",
-            a=additive.calibration_slope,
-            b=additive.calibration_slope,
-            c=additive.calibration_offset,
-        ),
-        decision=Decision(**settings.decision.model_dump()),
+        model=contest.chosen.family,
+        signature=fitted.signature,
+        explanation=Explanation(kind=exported.contributions, intercept=exported.intercept, method=exported.method),
+        calibration=Calibration(**asdict(fitted.calibration)),
+        decision=decision,
         evaluation=evaluation,
         data=_summarise(table),
         parity=ParityFigures(rows=parity.rows, edge_rows=parity.edge_rows),
         libraries={name: library_version(name) for name in _LIBRARIES},
         files={},
     )
-    manifest = register(registry, draft, {GRAPH: graph, ESTIMATOR: _dump(estimator)})
+    manifest = register(registry, draft, {GRAPH: exported.graph, ESTIMATOR: _dump(fitted)})
     return TrainedVersion(manifest, registry.champion(), rejects)
 
 
-@dataclass
-class _Steps:
-    """Counts the steps as they begin."""
-
-    observe: Observer
-    total: int
-    number: int = 0
-    name: str = ""
-
-    def begin(self, name: str) -> None:
-        self.number += 1
-        self.name = name
-        self.observe(Step(name, self.number, self.total))
-
-    def detail(self, name: str) -> None:
-        """Say what the present step goes on with."""
-        self.observe(Step(f"{self.name}: {name}", self.number, self.total))
-
-
-def _look_closer(
-    evaluation: Evaluation,
-    fit_predict: FitPredict,
-    table: CustomerTable,
-    probability: npt.NDArray[np.float64],
-    fold: npt.NDArray[np.intp],
-    settings: Settings,
-    steps: _Steps,
-) -> Evaluation:
-    """Add segments and, where they are wanted, the leak report and the learning curve."""
-    predicted = probability >= settings.decision.threshold
-    found: dict[str, object] = {"segments": measure_segments(table, probability, predicted, settings.evaluation)}
-    if settings.evaluation.leak_report:
-        steps.begin("holding customers out in other ways")
-        honest = ScoreCounts.count(table.churned, probability).metrics()
-        found["leak_report"] = build_leak_report(fit_predict, table, fold, honest, settings.training, steps.detail)
-    if settings.evaluation.learning_curve:
-        steps.begin("fitting on fewer customers")
-        found["learning_curve"] = measure_learning_curve(fit_predict, fold, table, steps.detail, settings.training.seed)
-    return evaluation.model_copy(update=found)
+def _build(chosen: Candidate, table: CustomerTable, settings: Settings) -> ChurnModel:
+    return ChurnModel(table.kinds, settings.data.rare_category_rows, chosen.estimator, chosen.calibration)
 
 
 def _write_rejects(settings: Settings, table: CustomerTable) -> Path:

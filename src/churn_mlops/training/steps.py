@@ -22,3 +22,30 @@ class Step:
 
 
 Observer = Callable[[Step], None]
+
+
+@dataclass
+class Steps:
+    """Counts the steps of a job as they begin.
+
+    Attributes:
+        observe: told of every one.
+        total: how many there are going to be.
+        number: of the present one.
+        name: of the present one.
+    """
+
+    observe: Observer
+    total: int
+    number: int = 0
+    name: str = ""
+
+    def begin(self, name: str) -> None:
+        """Begin the next step."""
+        self.number += 1
+        self.name = name
+        self.observe(Step(name, self.number, self.total))
+
+    def detail(self, name: str) -> None:
+        """Say what the present step goes on with."""
+        self.observe(Step(f"{self.name}: {name}", self.number, self.total))

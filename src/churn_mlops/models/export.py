@@ -1,0 +1,114 @@
+"""From a fitted model of any family to the one graph that is served, and how its contributions are to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from churn_mlops.models.additive import read_additive, write_additive
+from churn_mlops.models.blend import Blend
+from churn_mlops.models.boosted import BoostedTrees
+from churn_mlops.models.ebm import AdditiveBoosting, LookupTable, share_out
+from churn_mlops.models.tree_graph import write_additive_trees, write_reference_trees
+from churn_mlops.models.trees import Tree, map_leaves
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from churn_mlops.models.churn_model import ChurnModel
+
+    Floats = npt.NDArray[np.float64]
+
+Contributions = Literal["additive", "reference"]
+
+_METHOD: Final[dict[Contributions, str]] = {
+    "additive": (
+        "exact: contributions and the intercept add up to the log-odds before calibration; a term of two features is "
+        "purified, and each of them gets half of what is left"
+    ),
+    "reference": (
+        "reference differences: by how much the log-odds change from what they were if that one feature had the "
+        "typical value; they do not add up"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel:
+    """A graph and what its contributions mean.
+
+    Attributes:
+        graph: the serialised ONNX graph.
+        contributions: additive (exact) or reference (differences from the reference customer).
+        intercept: log-odds to which additive contributions are added.
+    """
+
+    graph: bytes
+    contributions: Contributions
+    intercept: float
+
+    @property
+    def method(self) -> str:
+        """How contributions came about, in words."""
+        return _METHOD[self.contributions]
+
+
+def export_model(model: ChurnModel, frame: pd.DataFrame) -> ExportedModel:
+    """Write a fitted model as a graph.
+
+    Args:
+        model: of any family.
+        frame: the rows it was fitted on, over which additive contributions are centred.
+    """
+    family = model.family_
+    if isinstance(family, Blend | BoostedTrees):
+        trees, intercept = _read_trees(family)
+        reference = model.signature.reference_row()
+        graph = write_reference_trees(trees, intercept, reference, model.calibration)
+        return ExportedModel(graph, "reference", intercept)
+    matrix = model.encoder_.transform(frame)
+    if isinstance(family, AdditiveBoosting):
+        parts, intercept = _centre(family, matrix)
+        terms = ((feature, table.to_tree()) for feature, table in parts)
+        return ExportedModel(
+            write_additive_trees(terms, intercept, matrix.shape[1], model.calibration), "additive", intercept
+        )
+    additive = read_additive(family.decision_function, model.signature, matrix)
+    return ExportedModel(write_additive(additive, model.calibration), "additive", additive.intercept)
+
+
+def _read_trees(family: Blend | BoostedTrees | AdditiveBoosting) -> tuple[list[Tree], float]:
+    """Give trees and an intercept that add up to a family's log-odds."""
+    if isinstance(family, BoostedTrees):
+        return list(family.trees()), 0.0
+    if isinstance(family, AdditiveBoosting):
+        return [table.to_tree() for table in family.tables()], family.intercept
+    trees: list[Tree] = []
+    intercept = 0.0
+    for name, member in family.members_.items():
+        weight = family.weights[name]
+        of_member, base = _read_trees(member)
+        trees += [map_leaves(tree, lambda value, weight=weight: weight * value) for tree in of_member]  # type: ignore[misc]
+        intercept += weight * base
+    return trees, intercept
+
+
+def _centre(family: AdditiveBoosting, matrix: Floats) -> tuple[list[tuple[int, LookupTable]], float]:
+    """Give each feature's tables such that its contributions average 0 over the rows, and the intercept for that."""
+    parts: list[tuple[int, LookupTable]] = []
+    intercept = family.intercept
+    for table in family.tables():
+        if len(table.axes) == 2:
+            mean, halves = share_out(table)
+            intercept += mean
+            parts += zip((axis.feature for axis in table.axes), halves, strict=True)
+        else:
+            parts.append((table.axes[0].feature, table))
+    centred = []
+    for feature, table in parts:
+        mean = float(table.look_up(matrix).mean())
+        intercept += mean
+        centred.append((feature, replace(table, scores=table.scores - mean)))
+    return centred, intercept

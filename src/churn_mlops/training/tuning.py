@@ -1,0 +1,134 @@
+"""Tuning: the few settings that matter, tried on rows held out, until the budget is spent."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from sklearn.base import clone
+
+from churn_mlops.models.boosted import BoostedTrees
+from churn_mlops.models.calibration import losses
+from churn_mlops.models.ebm import AdditiveBoosting
+from churn_mlops.models.folds import deal_bags
+from churn_mlops.models.frame_encoder import FrameEncoder
+from churn_mlops.models.logistic import build_logistic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from churn_mlops.config.settings import Family, Settings
+    from churn_mlops.data.table import CustomerTable
+
+    Floats = npt.NDArray[np.float64]
+
+TUNING_ROWS: Final = 20_000
+"""Settings are tried on at most so many customers, drawn at random: the ranking of settings needs no more."""
+
+_PARTS: Final = 4
+_JUDGED: Final = 2
+"""The rows are dealt out to four parts; a setting is fitted on all but one and judged on that one, for two of them."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning chose.
+
+    Attributes:
+        estimator: unfitted, with the chosen settings.
+        settings: for people; how many of the settings were tried is among them.
+    """
+
+    estimator: Any
+    settings: dict[str, float | int | str]
+
+
+def tune(
+    family: Family, table: CustomerTable, settings: Settings, deadline: float, on_trial: Callable[[str], None]
+) -> Tuned:
+    """Try a family's settings in order, the default first, and keep the best.
+
+    Another setting takes the default's place only if its log loss on held-out rows is lower by more than the standard
+    error of the difference: of many settings one is always luckier than the default.
+
+    Args:
+        family: logistic, ebm or boosted.
+        table: the customers.
+        settings: the configuration.
+        deadline: `time.monotonic()` after which no further setting is begun.
+        on_trial: told in words before each.
+    """
+    grid = _GRIDS[family]
+    matrix, churned = _draw(table, settings)
+    part = deal_bags(matrix, churned, _PARTS, settings.training.seed)
+    estimators = [_build(family, table, settings, choice) for choice in grid]
+    default = best = _judge(estimators[0], matrix, churned, part) if len(grid) > 1 else np.zeros(1)
+    chosen, tried = 0, 1
+    for place in range(1, len(grid)):
+        if time.monotonic() > deadline:
+            break
+        on_trial(_describe(grid[place]))
+        loss = _judge(estimators[place], matrix, churned, part)
+        tried += 1
+        gain = default - loss
+        if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) and loss.mean() < best.mean():
+            chosen, best = place, loss
+    told = dict(grid[chosen]) | ({"settings tried": f"{tried} of {len(grid)}"} if len(grid) > 1 else {})
+    return Tuned(estimators[chosen], told)
+
+
+_GRIDS: Final[dict[Family, tuple[dict[str, float | int | str], ...]]] = {
+    "logistic": ({"penalty": 1.0}, {"penalty": 10.0}, {"penalty": 0.1}),
+    "ebm": (
+        {"interactions": 20, "max_bins": 64},
+        {"interactions": 0, "max_bins": 64},
+        {"interactions": 50, "max_bins": 256},
+    ),
+    "boosted": (
+        {"num_leaves": 15, "l2": 0.0},
+        {"num_leaves": 31, "l2": 0.0},
+        {"num_leaves": 7, "l2": 0.0},
+        {"num_leaves": 15, "l2": 5.0},
+        {"num_leaves": 31, "l2": 5.0},
+        {"num_leaves": 4, "l2": 0.0},
+    ),
+}
+
+
+def _build(family: Family, table: CustomerTable, settings: Settings, choice: dict[str, Any]) -> Any:
+    if family == "logistic":
+        return build_logistic(table.kinds, **choice)
+    builder = AdditiveBoosting if family == "ebm" else BoostedTrees
+    return builder(seed=settings.training.seed, **choice)
+
+
+def _draw(table: CustomerTable, settings: Settings) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Encode the customers, or a random part of them."""
+    rows = np.arange(len(table.churned))
+    if len(rows) > TUNING_ROWS:
+        rows = np.sort(np.random.default_rng(settings.training.seed).choice(rows, TUNING_ROWS, replace=False))
+    frame, churned = table.features.iloc[rows].reset_index(drop=True), table.churned[rows]
+    encoder = FrameEncoder(table.kinds, settings.data.rare_category_rows).fit(frame, churned)
+    return encoder.transform(frame), churned
+
+
+def _judge(estimator: Any, matrix: Floats, churned: npt.NDArray[np.bool_], part: npt.NDArray[np.intp]) -> Floats:
+    """Give the log loss of every row of the parts that are held out in turn."""
+    return np.concatenate(list(_judge_parts(estimator, matrix, churned, part)))
+
+
+def _judge_parts(
+    estimator: Any, matrix: Floats, churned: npt.NDArray[np.bool_], part: npt.NDArray[np.intp]
+) -> Iterator[Floats]:
+    for number in range(_JUDGED):
+        train, test = part != number, part == number
+        fitted = clone(estimator).fit(matrix[train], churned[train])
+        yield losses(fitted.decision_function(matrix[test]), churned[test])
+
+
+def _describe(choice: dict[str, float | int | str]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in choice.items())
