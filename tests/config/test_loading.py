@@ -70,6 +70,9 @@ def test_without_a_name_the_file_beside_the_work_is_read(tmp_path: Path, monkeyp
         ("DATA__CUSTOMER_ID", "null", "data", "customer_id", None),
         ("TRAINING__SEED", "0", "training", "seed", 0),
         ("TRAINING__FOLDS", "3", "training", "folds", 3),
+        ("DATA__TIME", "snapshot", "data", "time", "snapshot"),
+        ("EVALUATION__SEGMENTS", "[region]", "evaluation", "segments", ("region",)),
+        ("EVALUATION__LEAK_REPORT", "false", "evaluation", "leak_report", False),
         ("DECISION__THRESHOLD", "0.25", "decision", "threshold", 0.25),
         ("DECISION__CAPACITY", "500", "decision", "capacity", 500.0),
         ("DECISION__CAPACITY", "0.1", "decision", "capacity", 0.1),
@@ -163,6 +166,8 @@ def test_a_label_is_read_as_it_stands_in_the_table(write_config: WriteConfig, te
         ("training: {folds: 1}", ["training.folds is 1", "greater than or equal to 2"]),
         ("training: {seed: -1}", ["training.seed is -1", "greater than or equal to 0"]),
         ("training: {folds: null}", ["training.folds is None", "integer"]),
+        ("evaluation: {segments: region}", ["evaluation.segments is 'region'", "it should be a list"]),
+        ("evaluation: {leak_report: perhaps}", ["evaluation.leak_report is 'perhaps'", "boolean"]),
         ("serving: {reasons: true}", ["serving.reasons is True", "no boolean"]),
         ("serving: {host: 127}", ["serving.host is 127", "string"]),
         ("serving: {port: 70000}", ["serving.port is 70000", "65535"]),
@@ -296,3 +301,10 @@ def refusal(path: Path | None) -> str:
     sentence = str(caught.value)
     assert len(sentence.splitlines()) == 1
     return sentence
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_switch_is_a_boolean(write_config: WriteConfig, chosen: bool) -> None:
+    """True and false are refused for numbers, but not where they are the answer."""
+    file = f"evaluation: {{learning_curve: {str(chosen).lower()}}}"
+    assert load_settings(write_config(file)).evaluation.learning_curve is chosen

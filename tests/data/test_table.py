@@ -218,6 +218,80 @@ def test_column_names_are_kept_to_the_letter(tmp_path: Path) -> None:
     assert list(table.features) == ["tenure", "plan", *names]
 
 
+def test_a_row_without_an_id_is_no_repeated_customer(tmp_path: Path) -> None:
+    """Customers with more than one row are counted; blanks in the id are not one customer."""
+    content = make_csv() + "C0001,1,a,No\nC0001,2,a,No\nC0002,3,b,Yes\n,4,b,Yes\nNA,5,b,Yes\n ,6,b,Yes\n"
+    table = read(tmp_path / "t.csv", content)
+    assert table.repeated_customers == 2
+    assert table.customer_ids is not None
+    assert table.customer_ids.isna().tolist() == [False] * (ROWS + 3) + [True] * 3
+
+
+def test_without_an_id_no_customer_repeats(tmp_path: Path) -> None:
+    """What is not known is not counted."""
+    assert read(tmp_path / "t.csv", make_csv(), customer_id=None).repeated_customers == 0
+
+
+def test_times_stay_beside_their_rows(tmp_path: Path) -> None:
+    """The time is no feature, rows without a readable one are rejected, and the others keep theirs."""
+    extra = {"asof": lambda row: {3: "", 5: "soon"}.get(row, f"2024-01-{row % 28 + 1:02}")}
+    table = read(tmp_path / "t.csv", make_csv(extra=extra), time="asof")
+    assert table.time is not None
+    assert (len(table.time), table.time[3]) == (ROWS - 2, pd.Timestamp("2024-01-05", tz="UTC"))
+    assert (list(table.features), table.left_out) == (["tenure", "plan"], {})
+    assert [(reject.row, reject.reason.partition(";")[0]) for reject in table.rejects] == [
+        (4, "the time 'asof' is missing."),
+        (6, "the time 'asof' is 'soon'"),
+    ]
+
+
+def test_segments_may_be_dropped_columns(tmp_path: Path) -> None:
+    """A column kept out of the features can still be evaluated by, aligned with the rows that are used."""
+    extra = {"gender": lambda row: "fm"[row % 2], "age": lambda row: "old" if row == 9 else row}
+    content = make_csv(extra=extra, churn=lambda row: "" if row == 0 else has_left(row))
+    settings = settings_for(write_table(tmp_path / "t.csv", content), drop=["gender", "age"])
+    table = load_customers(settings, segments=["gender", "age", "plan"])
+    assert list(table.features) == ["tenure", "plan"]
+    assert list(table.segments) == ["gender", "age", "plan"]
+    assert table.segments["gender"].tolist()[:3] == ["m", "f", "m"]
+    assert table.segments["age"].iloc[[0, 7]].tolist() == [1, 8]
+    assert table.segments["age"].isna().sum() == 1
+    assert len(table.segments["plan"]) == ROWS - 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "value"),
+    [
+        (pa.array(["2024-01-01"] * ROWS), "2024-01-01"),
+        (pa.array([20] * ROWS, pa.date32()), "1970-01-21"),
+        (pa.array([1.0] * ROWS), 1.0),
+    ],
+)
+def test_segments_may_be_columns_that_can_be_no_features(tmp_path: Path, extra: pa.Array, value: object) -> None:
+    """Dates are evaluated by as texts, and a constant is one segment."""
+    settings = settings_for(write_table(tmp_path / "t.parquet", make_arrow({"wave": extra})))
+    assert set(load_customers(settings, segments=["wave"]).segments["wave"]) == {value}
+
+
+@pytest.mark.parametrize(
+    ("segment", "said"),
+    [
+        (
+            "regoin",
+            "evaluation.segments names the column 'regoin', which the table does not have. The closest is 'region'",
+        ),
+        ("churn", "data.target ('churn') is also named by data.time or evaluation.segments"),
+        ("region", "evaluation.segments names the column 'region', which holds list<"),
+    ],
+)
+def test_a_column_that_is_no_segment_is_refused(tmp_path: Path, segment: str, said: str) -> None:
+    """The sentence names the key and what was expected."""
+    path = write_table(tmp_path / "t.parquet", make_arrow({"region": pa.array([[1]] * ROWS)}))
+    with pytest.raises(DataError) as caught:
+        load_customers(settings_for(path), segments=[segment])
+    assert str(caught.value).startswith(said)
+
+
 @pytest.fixture(scope="module")
 def telco(real_data: Callable[[str], Path]) -> CustomerTable:
     """The Telco table as it is published."""

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from customer_frames import MIXED, draw_churn, make_frame
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churn_mlops.errors import DataError
-from churn_mlops.models.folds import DuplicateGroupedKFold
+from churn_mlops.models.folds import DuplicateGroupedKFold, group_rows, outcome_of_groups
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -73,3 +75,56 @@ def test_too_few_different_rows_are_refused_with_a_sentence(plans: list[str], ch
     """A table whose rows hardly differ cannot be dealt out to folds, and the sentence says what to do."""
     with pytest.raises(DataError, match=r"only 1 different rows of churners .* 5 folds; add columns, or lower"):
         DuplicateGroupedKFold(5, 0).assign(pd.DataFrame({"plan": plans}), churned)
+
+
+@pytest.mark.parametrize("ids", [[f"C{row}" for row in range(440)], [None] * 440])
+def test_ids_that_bind_no_rows_change_nothing(ids: list[str | None]) -> None:
+    """Where every customer has one row, or none has an id, the folds are those of the features alone."""
+    frame, churned = _with_twins()
+    alone = DuplicateGroupedKFold(5, 0).assign(frame, churned)
+    assert (DuplicateGroupedKFold(5, 0).assign(frame, churned, pd.Series(ids, dtype="str")) == alone).all()
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 12), st.booleans()), min_size=40),
+    folds=st.integers(2, 3),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_group_is_split_and_every_row_has_a_fold(
+    rows: list[tuple[int, int | None, bool]], folds: int, seed: int
+) -> None:
+    """Whatever repeats, rows with equal features or an equal id share a fold, or the table is refused."""
+    frame = pd.DataFrame({"x": [float(x) for x, _, _ in rows]})
+    ids = pd.Series([id_ for _, id_, _ in rows], dtype="Int64")
+    try:
+        fold = DuplicateGroupedKFold(folds, seed).assign(frame, [left for *_, left in rows], ids)
+    except DataError:
+        return
+    assert set(fold) == set(range(folds))
+    assert pd.Series(fold).groupby(frame["x"]).nunique().max() == 1
+    assert ids.isna().all() or pd.Series(fold).groupby(ids).nunique().max() == 1
+
+
+def test_rows_are_bound_through_others() -> None:
+    """Of a chain of equal features and equal ids all rows belong together, and a missing id binds none."""
+    frame = pd.DataFrame({"x": [1.0, 2.0, 2.0, 3.0, 4.0, 5.0]})
+    together = group_rows(frame, pd.Series(["a", "a", "b", "b", None, None]))
+    assert len(set(together[:4])) == 1
+    assert len(set(together)) == 3
+
+
+def test_folds_of_customers_with_several_rows_are_stratified() -> None:
+    """Customers who left at their last row are dealt out evenly, though most of their rows say that they stayed."""
+    frame = make_frame(MIXED, rows=1500)
+    customer = np.arange(1500) // 3
+    churned = (np.arange(1500) % 3 == 2) & (customer % 5 == 0)
+    fold = DuplicateGroupedKFold(5, 0).assign(frame, churned, pd.Series(customer))
+    assert np.bincount(fold, churned) == pytest.approx(20, abs=1)
+
+
+def test_what_stays_together_churned_if_one_of_its_rows_did() -> None:
+    """Each distinct row counts with the outcome of its first occurrence."""
+    frame = pd.DataFrame({"x": [1.0, 2.0, 2.0, 3.0]})
+    together = group_rows(frame, pd.Series(["a", "a", "b", "c"]))
+    assert outcome_of_groups(frame, np.array([False, False, True, True]), together).tolist() == [False, True]
+    assert outcome_of_groups(frame, np.array([False, True, False, False]), together).tolist() == [True, False]

@@ -79,7 +79,8 @@ def test_a_log_holds_no_escape_codes_and_no_box(sample_version: TrainedVersion) 
 def test_the_table_fits_a_terminal(width: int, sample_version: TrainedVersion) -> None:
     """Each of the six metrics is one row of the box, no wider than the terminal."""
     box = [line for line in _shown(sample_version, terminal=True, width=width).splitlines() if line[:1] in "│┏└"]
-    assert len([line for line in box if line.startswith("│")]) == 6
+    first = box[: next(place for place, line in enumerate(box) if line.startswith("└"))]
+    assert len([line for line in first if line.startswith("│")]) == 6
     assert max(map(len, box)) <= width
 
 
@@ -94,6 +95,8 @@ def test_what_was_read_and_what_is_served_is_told(terminal: bool, sample_version
         "22 rows repeat an earlier one",
         "19 features: 9 numeric, 10 categorical",
         "lower is better: log loss, Brier score, calibration error",
+        "rows repeat an earlier one's features or customer (",
+        "doubling the rows from ",
         "evaluated 5-fold out-of-fold",
         "graph and estimator agree within",
         f"version {version} is champion: it is what is served",
@@ -110,10 +113,17 @@ def test_what_was_noticed_is_told_column_by_column(sample_version: TrainedVersio
     assert f"\nrejected rows, with reasons: {version.rejects}\n" in shown
 
 
+def test_repeated_customers_are_told(sample_version: TrainedVersion) -> None:
+    """Who has several rows per customer learns that they were evaluated together."""
+    shown = _shown(_changed(sample_version, customers_repeated=1200), terminal=False)
+    assert "\n1,200 customers have more than one row; their rows share a fold\n" in shown
+
+
 def test_nothing_noticed_is_nothing_said(sample_version: TrainedVersion) -> None:
     """Without rejected or repeated rows there is no line about them."""
     shown = _shown(_changed(sample_version, rows_repeated=0), terminal=False)
-    assert "repeat" not in shown
+    assert "evaluated in one fold" not in shown
+    assert "more than one row" not in shown
     assert "rejected rows" not in shown
 
 

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from learnable_tables import draw_customers, write_settings
 
-from churn_mlops.config.settings import ArtifactsSettings, DataSettings, DecisionSettings, Settings, TrainingSettings
+from churn_mlops.config.settings import (
+    ArtifactsSettings,
+    DataSettings,
+    DecisionSettings,
+    EvaluationSettings,
+    Settings,
+    TrainingSettings,
+)
 from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError, ParityError, SuspectedLeak
 from churn_mlops.inference.encoding import encode_customer
@@ -139,15 +147,18 @@ def test_steps_are_told_in_order(tmp_path: Path) -> None:
     """An observer hears of every step before it begins, numbered to the total that was promised."""
     heard: list[Step] = []
     train_baseline(write_settings(tmp_path, draw_customers()), heard.append)
-    assert [(step.number, step.total) for step in heard] == [(number, 7) for number in range(1, 8)]
-    assert [step.name.split()[0] for step in heard] == [
-        "reading",
-        "looking",
-        "evaluating",
-        "evaluating",
-        "evaluating",
-        "fitting",
-        "proving",
+    numbered = list(dict.fromkeys((step.number, step.total) for step in heard))
+    assert numbered == [(number, 10) for number in range(1, 11)]
+    begun = {step.number: step.name for step in reversed(heard)}  # of each number, the first
+    assert [begun[number] for number, _ in numbered] == [
+        "reading the customer table",
+        "looking for leaks",
+        "logistic: tuning",
+        *("logistic: fold 1", "logistic: fold 2", "logistic: fold 3"),
+        "holding customers out in other ways",
+        "fitting on fewer customers",
+        "fitting on all customers",
+        "proving the graph, registering",
     ]
 
 
@@ -234,3 +245,49 @@ def test_a_value_column_reaches_the_decision(tmp_path: Path) -> None:
     assert "charges" not in manifest.signature.names
     assert manifest.decision.parameters is not None
     assert manifest.decision.parameters.customer_value == pytest.approx(draw_customers()["charges"].mean())
+
+
+def test_the_evaluation_looks_closer(tmp_path: Path) -> None:
+    """Leaks, segments of a dropped column and the learning curve are part of the record."""
+    customers = draw_customers(600).assign(gender=["f", "m"] * 300)
+    settings = write_settings(tmp_path, customers, drop=["gender"])
+    chosen = settings.model_copy(update={"evaluation": EvaluationSettings(segments=("gender",))})
+    manifest = train_baseline(chosen).manifest
+    assert [check.scheme.split()[0] for check in manifest.evaluation.leak_report] == [
+        *("random", "grouped", "unseen", "later"),
+    ]
+    assert [segment.value for segment in manifest.evaluation.segments] == ["f", "m"]
+    assert len(manifest.evaluation.learning_curve) >= 2
+    assert "gender" not in [feature.name for feature in manifest.signature.features]
+
+
+def test_what_is_switched_off_is_not_measured(tmp_path: Path) -> None:
+    """Two keys save the time that the leak report and the learning curve take, and their steps are not promised."""
+    heard: list[Step] = []
+    off = EvaluationSettings(leak_report=False, learning_curve=False)
+    settings = write_settings(tmp_path, draw_customers()).model_copy(update={"evaluation": off})
+    evaluation = train_baseline(settings, heard.append).manifest.evaluation
+    assert (evaluation.leak_report, evaluation.learning_curve, evaluation.segments) == ((), (), ())
+    assert heard[-1].number == heard[-1].total
+    assert not [step.name for step in heard if step.name.startswith(("holding customers out", "fitting on fewer"))]
+
+
+def test_repeated_customers_share_a_fold_and_are_told(tmp_path: Path) -> None:
+    """Every customer stands there twice, a little changed: their number and the way they were held out are recorded."""
+    customers = draw_customers(300).assign(id=range(300))
+    later = customers.assign(charges=customers["charges"] + 1)
+    settings = write_settings(tmp_path, pd.concat([customers, later]), customer_id="id")
+    manifest = train_baseline(settings).manifest
+    assert manifest.data.customers_repeated == 300
+    assert "rows with equal features and those of one customer in one fold" in manifest.evaluation.method
+
+
+def test_the_time_of_a_table_gives_a_later_period(tmp_path: Path) -> None:
+    """With `data.time` alone the model is also tested on the latest fifth, and learns nothing from the time."""
+    asof = pd.date_range("2024-01-01", periods=600, freq="D").strftime("%Y-%m-%d")
+    settings = write_settings(tmp_path, draw_customers(600).assign(asof=asof), time="asof")
+    manifest = train_baseline(settings).manifest
+    later = manifest.evaluation.leak_report[-1]
+    assert later.roc_auc is not None
+    assert later.note.startswith("fitted on 480 rows before 2025-04-25, tested on the 120 from then on")
+    assert [feature.name for feature in manifest.signature.features] == ["tenure", "plan", "charges"]

@@ -20,7 +20,9 @@ class _Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, bool) and not str(info.field_name).endswith("_label"):
+        name = str(info.field_name)
+        allows = cls.model_fields[name].annotation is bool or name.endswith("_label")
+        if isinstance(value, bool) and not allows:
             raise PydanticCustomError("boolean", "it should be no boolean")
         return value
 
@@ -31,6 +33,7 @@ class DataSettings(_Section):
     source: Literal["sample", "table"] = "sample"
     path: Path | None = None
     customer_id: str | None = None
+    time: str | None = None
     target: str | None = None
     positive_label: str | int | float | bool | None = None
     negative_label: str | int | float | bool | None = None
@@ -60,6 +63,14 @@ class TrainingSettings(_Section):
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     bootstrap_resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+
+
+class EvaluationSettings(_Section):
+    """What is measured beside the metrics: leaks, segments, and whether more rows would help."""
+
+    segments: tuple[str, ...] = ()
+    learning_curve: bool = True
+    leak_report: bool = True
 
 
 class DecisionSettings(_Section):
@@ -144,6 +155,7 @@ class Settings(_Section):
 
     data: DataSettings = DataSettings()
     training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
     decision: DecisionSettings = DecisionSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
     serving: ServingSettings = ServingSettings()

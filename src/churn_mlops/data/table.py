@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from churn_mlops.data.kinds import ReadColumn, read_column, why_left_out
 from churn_mlops.data.reading import RawTable, read_table
 from churn_mlops.data.rejects import Reject
 from churn_mlops.data.sample import SAMPLE_NAME, describe_sample, read_sample
 from churn_mlops.data.target import read_target
+from churn_mlops.data.times import read_times
 from churn_mlops.data.value import read_value
 from churn_mlops.errors import DataError, MissingColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from churn_mlops.config.settings import DataSettings, Kind
@@ -36,12 +40,14 @@ class CustomerTable:
         features: one row per customer; float64, pandas "boolean" or pandas "category" columns.
         kinds: the kind of each feature, in the order of the columns.
         churned: bool [rows], whether the customer left.
-        customer_ids: text [rows], or None where the table has none.
+        customer_ids: text [rows], missing where a row names no customer; or None where the table has none.
         rejects: rows left out, each with its reason.
         left_out: why a column is no feature, by its name.
         left_out_missing: bool [rows] by name, for left-out columns that are missing in part: where they are.
         notes: what was noticed about a column and done, by its name.
         customer_value: float64 [rows], what each customer is worth; None where no column says so.
+        time: datetime64 UTC [rows], as of when each row was true, or None where the table does not say.
+        segments: [rows] by name, the columns to evaluate by, whether features or not, typed as features are.
     """
 
     name: str
@@ -55,6 +61,8 @@ class CustomerTable:
     left_out_missing: dict[str, npt.NDArray[np.bool_]]
     notes: dict[str, str]
     customer_value: npt.NDArray[np.float64] | None = None
+    time: pd.Series | None = None
+    segments: dict[str, pd.Series] = field(default_factory=dict)
 
     @property
     def rows_read(self) -> int:
@@ -66,6 +74,11 @@ class CustomerTable:
         """Rows that equal an earlier one in everything but the customer id."""
         return int(self.features.assign(**{"": self.churned}).duplicated().sum())
 
+    @property
+    def repeated_customers(self) -> int:
+        """Customers who have more than one row; 0 where the table names no customers."""
+        return 0 if self.customer_ids is None else int((self.customer_ids.value_counts() > 1).sum())
+
     def fingerprint(self) -> str:
         """Name the accepted content: sha256 over every feature and target value, in order."""
         digest = hashlib.sha256("\x00".join(self.features.columns).encode())
@@ -74,12 +87,15 @@ class CustomerTable:
         return digest.hexdigest()
 
 
-def load_customers(settings: DataSettings, value_column: str | None = None) -> CustomerTable:
+def load_customers(
+    settings: DataSettings, value_column: str | None = None, segments: Sequence[str] = ()
+) -> CustomerTable:
     """Read the table that the configuration names.
 
     Args:
         settings: where the table is, and what its columns mean.
         value_column: the column that says what each customer is worth, whether or not it is a feature too.
+        segments: columns to evaluate by (evaluation.segments); those that `settings.drop` keeps out may be among them.
 
     Returns:
         The table as it is, even where `check_learnable` will refuse it: its rejected rows are worth writing first.
@@ -92,9 +108,10 @@ def load_customers(settings: DataSettings, value_column: str | None = None) -> C
             raise DataError(
                 f"data.path is {str(settings.path)!r} but data.source is 'sample'; set data.source to 'table'."
             )
-        return _check_table(read_sample(), describe_sample(settings), SAMPLE_NAME, value_column)
+        return _check_table(read_sample(), describe_sample(settings), SAMPLE_NAME, value_column, segments)
     assert settings.path is not None  # noqa: S101 - a table without a path is no valid configuration
-    return _check_table(read_table(settings.path, settings.delimiter), settings, settings.path.name, value_column)
+    raw = read_table(settings.path, settings.delimiter)
+    return _check_table(raw, settings, settings.path.name, value_column, segments)
 
 
 def check_learnable(table: CustomerTable) -> None:
@@ -118,18 +135,15 @@ def check_learnable(table: CustomerTable) -> None:
         raise DataError(f"{table.name} has no column that can be a feature ({left_out or 'there is no other'}).")
 
 
-def _check_table(raw: RawTable, settings: DataSettings, name: str, value_column: str | None) -> CustomerTable:
-    _check_names(settings, raw.columns.column_names)
+def _check_table(
+    raw: RawTable, settings: DataSettings, name: str, value_column: str | None, segments: Sequence[str]
+) -> CustomerTable:
+    _check_names(settings, segments, raw.columns.column_names)
     value = read_value(raw.columns, value_column, settings) if value_column is not None else None
-    target = read_target(raw.columns[settings.target], settings)
-    named = {settings.target, settings.customer_id, *settings.drop}
-    columns = {
-        column: _read_feature(raw, column, settings) for column in raw.columns.column_names if column not in named
-    }
-    reasons = dict(target.rejected)
+    columns = _read_features(raw, settings)
+    reasons, churned, time = _read_rows(raw, settings)
     for column in [value, *columns.values()] if value else columns.values():
-        for position, reason in column.rejected.items():
-            reasons.setdefault(position, reason)
+        reasons = column.rejected | reasons
     accepted = np.ones(raw.columns.num_rows, dtype=bool)
     accepted[list(reasons)] = False
     kept = {name: _take(column, accepted) for name, column in columns.items()}
@@ -140,26 +154,47 @@ def _check_table(raw: RawTable, settings: DataSettings, name: str, value_column:
         is_sample=settings.source == "sample",
         features=pd.DataFrame({column: read.values for column, read in features.items()}, index=range(accepted.sum())),
         kinds={column: read.kind for column, read in features.items() if read.kind},
-        churned=target.churned[accepted],
+        churned=churned[accepted],
         customer_ids=_customer_ids(raw, settings, accepted),
         rejects=_rejects(raw, reasons),
         left_out=left_out,
         left_out_missing={column: kept[column].missing for column in left_out if 0 < kept[column].missing.mean() < 1},
         notes={column: read.note for column, read in features.items() if read.note},
         customer_value=value.values[accepted].to_numpy() if value else None,
+        time=None if time is None else time[accepted].reset_index(drop=True),
+        segments={
+            column: (features.get(column) or _read_segment(raw, column, settings, accepted)).values
+            for column in segments
+        },
     )
 
 
-def _check_names(settings: DataSettings, names: list[str]) -> None:
+def _read_features(raw: RawTable, settings: DataSettings) -> dict[str, ReadColumn]:
+    named = {settings.target, settings.customer_id, settings.time, *settings.drop}
+    return {column: _read_feature(raw, column, settings) for column in raw.columns.column_names if column not in named}
+
+
+def _read_rows(raw: RawTable, settings: DataSettings) -> tuple[dict[int, str], npt.NDArray[np.bool_], pd.Series | None]:
+    """Read the outcome and the time of every row, and why some are rejected, by position."""
+    target = read_target(raw.columns[settings.target], settings)
+    if settings.time is None:
+        return dict(target.rejected), target.churned, None
+    times = read_times(raw.columns[settings.time], settings.time, settings.missing_values)
+    return times.rejected | target.rejected, target.churned, times.values
+
+
+def _check_names(settings: DataSettings, segments: Sequence[str], names: list[str]) -> None:
     wanted = {"data.target": [settings.target], "data.customer_id": [settings.customer_id]}
-    wanted |= {"data.drop": [*settings.drop], "data.kinds": [*settings.kinds]}
-    wanted["data.allow_leaky"] = [*settings.allow_leaky]
+    wanted |= {"data.time": [settings.time], "data.drop": [*settings.drop], "data.kinds": [*settings.kinds]}
+    wanted |= {"data.allow_leaky": [*settings.allow_leaky], "evaluation.segments": [*segments]}
     for key, columns in wanted.items():
         for column in columns:
             if column is not None and column not in names:
                 raise MissingColumn(key, column, names)
     if settings.target in (settings.customer_id, *settings.drop):
         raise DataError(f"data.target ({settings.target!r}) is also named by data.customer_id or data.drop.")
+    if settings.target in (settings.time, *segments):
+        raise DataError(f"data.target ({settings.target!r}) is also named by data.time or evaluation.segments.")
 
 
 def _read_feature(raw: RawTable, name: str, settings: DataSettings) -> ReadColumn:
@@ -171,6 +206,25 @@ def _read_feature(raw: RawTable, name: str, settings: DataSettings) -> ReadColum
     fits[list(read.rejected)] = False
     problem = _problem(name, _take(read, fits), settings)
     return replace(read, kind=None, problem=problem, rejected={}) if problem else read
+
+
+def _read_segment(raw: RawTable, name: str, settings: DataSettings, accepted: npt.NDArray[np.bool_]) -> ReadColumn:
+    """Read a column that is no feature; it rejects no rows, so a value that does not fit its kind is missing."""
+    read = read_column(raw.columns[name], name, settings.kinds.get(name), settings.missing_values)
+    if read.kind is None:
+        read = read_column(_as_text(raw.columns[name], name), name, "categorical", settings.missing_values)
+    unfit = np.isin(np.arange(len(read.values)), list(read.rejected))
+    return _take(replace(read, values=read.values.mask(unfit)), accepted)
+
+
+def _as_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException as error:
+        raise DataError(
+            f"evaluation.segments names the column {name!r}, which holds {column.type} values; "
+            f"numbers, booleans, texts or dates were expected."
+        ) from error
 
 
 def _take(column: ReadColumn, accepted: npt.NDArray[np.bool_]) -> ReadColumn:
@@ -194,7 +248,8 @@ def _problem(name: str, column: ReadColumn, settings: DataSettings) -> str:
 def _customer_ids(raw: RawTable, settings: DataSettings, accepted: npt.NDArray[np.bool_]) -> pd.Series | None:
     if settings.customer_id is None:
         return None
-    return pd.Series(raw.columns[settings.customer_id].to_pandas()[accepted].astype("str")).reset_index(drop=True)
+    ids = pd.Series(raw.columns[settings.customer_id].to_pandas()[accepted].astype("str")).reset_index(drop=True)
+    return ids.mask(ids.str.strip().isin(settings.missing_values))
 
 
 def _rejects(raw: RawTable, reasons: dict[int, str]) -> tuple[Reject, ...]:

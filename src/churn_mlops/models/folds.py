@@ -1,4 +1,4 @@
-"""Cross-validation folds that never show a model a row it is then tested on."""
+"""Cross-validation folds that never show a model a row, or a customer, it is then tested on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 
 from churn_mlops.errors import DataError
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class DuplicateGroupedKFold(BaseCrossValidator):  # type: ignore[misc]  # scikit-learn ships no types
-    """Stratified folds in which rows with equal features always share a fold.
+    """Stratified folds in which rows with equal features, and rows of one group, always share a fold.
 
-    The customer id is no feature, so rows that are duplicates but for the id are kept together. Distinct rows are
-    dealt out with scikit-learn's StratifiedKFold by the target of their first occurrence.
+    The customer id is no feature, so rows that are duplicates but for the id are kept together; where customers have
+    several rows, their ids are the groups. What has to stay together is dealt out as one with scikit-learn's
+    StratifiedKFold, by whether any of its distinct rows is a churner's, each with the target of its first occurrence.
 
     Args:
         n_splits: number of folds.
@@ -39,27 +42,33 @@ class DuplicateGroupedKFold(BaseCrossValidator):  # type: ignore[misc]  # scikit
         self,
         X: pd.DataFrame,  # noqa: N803 - scikit-learn's names
         y: npt.ArrayLike,
-        groups: object = None,
+        groups: pd.Series | None = None,
     ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-        fold = self.assign(X, y)
+        fold = self.assign(X, y, groups)
         for number in range(self.n_splits):
             yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
-    def assign(self, features: pd.DataFrame, churned: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    def assign(
+        self, features: pd.DataFrame, churned: npt.ArrayLike, groups: pd.Series | None = None
+    ) -> npt.NDArray[np.intp]:
         """Give the fold of every row, int [rows] from 0 to n_splits - 1.
+
+        Args:
+            features: one row per customer and time.
+            churned: bool [rows].
+            groups: [rows], whatever must share a fold beside equal features; a missing one binds its row to no other.
 
         Raises:
             DataError: too few rows differ in their features to give every fold a churner and a stayer.
         """
-        row_hash = pd.util.hash_pandas_object(features, index=False).to_numpy()
-        _, first, group = np.unique(row_hash, return_index=True, return_inverse=True)
-        outcome = np.asarray(churned, dtype=bool)[first]
+        kept_together = group_rows(features, groups)
+        outcome = outcome_of_groups(features, np.asarray(churned, dtype=bool), kept_together)
         self._require_enough(int(outcome.sum()), int((~outcome).sum()))
-        fold_of_group = np.empty(len(first), dtype=np.intp)
+        fold_of_group = np.empty(len(outcome), dtype=np.intp)
         dealer = StratifiedKFold(self.n_splits, shuffle=True, random_state=self.seed)
-        for number, (_, test) in enumerate(dealer.split(first, outcome)):
+        for number, (_, test) in enumerate(dealer.split(outcome, outcome)):
             fold_of_group[test] = number
-        return fold_of_group[group]
+        return fold_of_group[kept_together]
 
     def _require_enough(self, left: int, stayed: int) -> None:
         if min(left, stayed) < self.n_splits:
@@ -83,3 +92,40 @@ def deal_bags(matrix: npt.NDArray[np.float64], churned: npt.ArrayLike, most: int
     left = int(np.asarray(churned, dtype=bool)[first].sum())
     bags = max(2, min(most, left, int(first.sum()) - left))
     return DuplicateGroupedKFold(bags, seed).assign(frame, churned)
+
+
+def group_rows(features: pd.DataFrame, groups: pd.Series | None = None) -> npt.NDArray[np.intp]:
+    """Number what must stay together: rows that equal features or an equal group link, directly or through others.
+
+    Args:
+        features: [rows, features].
+        groups: [rows], such as the customer's id; a missing one links its row to no other.
+
+    Returns:
+        int [rows], from 0 without gaps: the connected components of the rows.
+    """
+    distinct: npt.NDArray[np.intp] = np.unique(_hash(features), return_inverse=True)[1]
+    if groups is None:
+        return distinct
+    label, labels = pd.factorize(groups)
+    linked, nodes = label >= 0, distinct.max(initial=-1) + 1
+    ends = (distinct[linked], nodes + label[linked])
+    graph = coo_array((np.ones(linked.sum(), dtype=bool), ends), shape=(nodes + len(labels),) * 2)
+    _, component = connected_components(graph, directed=False)
+    # numbered by their first distinct row: where every group is one row, as if there were no groups
+    _, first, place = np.unique(component[:nodes], return_index=True, return_inverse=True)
+    together: npt.NDArray[np.intp] = np.unique(first[place][distinct], return_inverse=True)[1]
+    return together
+
+
+def outcome_of_groups(
+    features: pd.DataFrame, churned: npt.NDArray[np.bool_], kept_together: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
+    """Say of what stays together whether any of its distinct rows, where first met, is a churner's: bool [groups]."""
+    _, first = np.unique(_hash(features), return_index=True)
+    return np.bincount(kept_together[first], churned[first]) > 0
+
+
+def _hash(features: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    row_hash: npt.NDArray[np.uint64] = np.asarray(pd.util.hash_pandas_object(features, index=False), dtype=np.uint64)
+    return row_hash

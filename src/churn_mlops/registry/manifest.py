@@ -87,13 +87,13 @@ class SegmentMetrics(_Part):
     """How the model does on the customers who share a value of one column.
 
     Attributes:
-        column: a feature.
+        column: a feature, or a column that was kept out of the features but not out of the evaluation.
         value: in words; missing values are a segment of their own.
         customers: how many there are.
         base_rate: share who left, with its interval.
         mean_probability: what the model says on average; equals the base rate where it is calibrated.
         selection_rate: share for whom `churn_predicted` is true.
-        roc_auc: None where only one outcome occurs.
+        roc_auc: None where only one outcome occurs, or there are too few customers to say.
         calibration_gap: `mean_probability` less the base rate, with its interval.
     """
 
@@ -108,11 +108,19 @@ class SegmentMetrics(_Part):
 
 
 class LearningPoint(_Part):
-    """How good the model is when fitted on fewer rows; `customers` is the number it was fitted on."""
+    """How good the model is when fitted on fewer rows.
+
+    Attributes:
+        customers: how many rows it was fitted on.
+        roc_auc: on the same held-out rows at every point.
+        log_loss: likewise.
+        standard_error: of the difference in log loss to the point before, over held-out rows; None for the first.
+    """
 
     customers: int
     roc_auc: float
     log_loss: float
+    standard_error: float | None = None
 
 
 class Evaluation(_Part):
@@ -271,6 +279,7 @@ class DataSummary(_Part):
     rows_used: int
     rows_rejected: int
     rows_repeated: int
+    customers_repeated: int = 0
     churn_rate: float
     fingerprint: str
     left_out: dict[str, str]

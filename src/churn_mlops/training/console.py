@@ -9,6 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from churn_mlops.training.evaluation_console import show_evaluation
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,6 +64,7 @@ def show_version(console: Console, trained: TrainedVersion) -> None:
     else:
         for row in _rows(manifest):
             console.print(" | ".join(row), markup=False, highlight=False, soft_wrap=True)
+    show_evaluation(console, manifest)
     for line in _describe_outcome(trained):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -76,6 +79,8 @@ def _describe_data(manifest: Manifest) -> Iterator[str]:
         yield "this is the sample that ships with the product; data.source: table trains on yours"
     if data.rows_repeated:
         yield f"{data.rows_repeated:,} rows repeat an earlier one; they are evaluated in one fold with it"
+    if data.customers_repeated:
+        yield f"{data.customers_repeated:,} customers have more than one row; their rows share a fold"
     kinds = [feature.kind for feature in manifest.signature.features]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     yield f"{len(kinds)} features: {counts}"

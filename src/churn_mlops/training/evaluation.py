@@ -24,10 +24,11 @@ def evaluate(
     """Compare the chosen candidate's out-of-fold probabilities with the outcomes, beside what it has to beat."""
     probability = contest.chosen.probability
     rule = find_best_rule(table, fold)
+    customers = " and those of one customer" if table.repeated_customers else ""
     return Evaluation(
         method=(
-            f"{settings.folds}-fold out-of-fold, rows with equal features in one fold, calibrated by the other folds; "
-            f"95 % intervals from {settings.bootstrap_resamples} bootstrap resamples"
+            f"{settings.folds}-fold out-of-fold, rows with equal features{customers} in one fold, calibrated by the "
+            f"other folds; 95 % intervals from {settings.bootstrap_resamples} bootstrap resamples"
         ),
         metrics=_estimate(ScoreCounts.count(table.churned, probability), settings),
         no_skill=no_skill(float(table.churned.mean()))._asdict(),

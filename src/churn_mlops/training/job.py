@@ -31,10 +31,12 @@ from churn_mlops.registry.manifest import (
 )
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register, require_writable
+from churn_mlops.training.closer_look import count_looks, look_closer
 from churn_mlops.training.contest import Model, count_steps, run_contest
 from churn_mlops.training.deciding import choose_decision
 from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.one_column import refuse_leaks
+from churn_mlops.training.refitting import refit
 from churn_mlops.training.steps import Observer, Steps
 
 if TYPE_CHECKING:
@@ -90,23 +92,27 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
     """
     registry = Registry(settings.artifacts.path)
     require_writable(registry)
-    steps = Steps(observe, total=count_steps(model, settings.training.folds) + 4)
+    total = count_steps(model, settings.training.folds) + count_looks(settings.evaluation) + 4
+    steps = Steps(observe, total)
     with threadpool_limits(limits=available_cpus()):
         steps.begin("reading the customer table")
-        table = load_customers(settings.data, settings.decision.value_column)
+        table = load_customers(settings.data, settings.decision.value_column, settings.evaluation.segments)
         rejects = _write_rejects(settings, table)
         check_learnable(table)
         steps.begin("looking for leaks")
         folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
-        fold = folds.assign(table.features, table.churned)
+        fold = folds.assign(table.features, table.churned, table.customer_ids)
         refuse_leaks(table, fold, settings.data.allow_leaky)
         contest = run_contest(model, table, fold, settings, steps)
+        chosen, probability = _build(contest.chosen, table, settings), contest.chosen.probability
+        decision = choose_decision(settings, table, probability)
+        evaluation = evaluate(table, contest, fold, settings.training)
+        evaluation = look_closer(evaluation, refit(chosen, table), table, fold, probability, decision, settings, steps)
         steps.begin("fitting on all customers")
-        fitted = _fit(contest.chosen, table, settings)
+        fitted = chosen.fit(table.features, table.churned)
         steps.begin("proving the graph, registering")
         exported = export_model(fitted, table.features)
         parity = prove_parity(exported, fitted, table.features)
-        evaluation = evaluate(table, contest, fold, settings.training)
     draft = Manifest(
         version=_UNNAMED,
         created_at=datetime.now(UTC).replace(microsecond=0),
@@ -115,7 +121,7 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         signature=fitted.signature,
         explanation=Explanation(kind=exported.contributions, intercept=exported.intercept, method=exported.method),
         calibration=Calibration(**asdict(fitted.calibration)),
-        decision=choose_decision(settings, table, contest.chosen.probability),
+        decision=decision,
         evaluation=evaluation,
         data=_summarise(table),
         parity=ParityFigures(rows=parity.rows, edge_rows=parity.edge_rows),
@@ -126,9 +132,8 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
     return TrainedVersion(manifest, registry.champion(), rejects)
 
 
-def _fit(chosen: Candidate, table: CustomerTable, settings: Settings) -> ChurnModel:
-    model = ChurnModel(table.kinds, settings.data.rare_category_rows, chosen.estimator, chosen.calibration)
-    return model.fit(table.features, table.churned)
+def _build(chosen: Candidate, table: CustomerTable, settings: Settings) -> ChurnModel:
+    return ChurnModel(table.kinds, settings.data.rare_category_rows, chosen.estimator, chosen.calibration)
 
 
 def _write_rejects(settings: Settings, table: CustomerTable) -> Path:
@@ -146,6 +151,7 @@ def _summarise(table: CustomerTable) -> DataSummary:
         rows_used=len(table.features),
         rows_rejected=len(table.rejects),
         rows_repeated=table.repeated_rows,
+        customers_repeated=table.repeated_customers,
         churn_rate=float(table.churned.mean()),
         fingerprint=table.fingerprint(),
         left_out=table.left_out,

@@ -1,0 +1,61 @@
+"""Looks closer at an evaluation: what would have leaked, whom it is worse for, whether more rows would help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from churn_mlops.models.metrics import ScoreCounts
+from churn_mlops.training.leak_report import build_leak_report
+from churn_mlops.training.learning_curve import measure_learning_curve
+from churn_mlops.training.segments import measure_segments
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from churn_mlops.config.settings import EvaluationSettings, Settings
+    from churn_mlops.data.table import CustomerTable
+    from churn_mlops.registry.manifest import Decision, Evaluation
+    from churn_mlops.training.refitting import FitPredict, Rows
+    from churn_mlops.training.steps import Steps
+
+
+def count_looks(settings: EvaluationSettings) -> int:
+    """Count the steps that `look_closer` takes."""
+    return settings.leak_report + settings.learning_curve
+
+
+def look_closer(
+    evaluation: Evaluation,
+    fit_predict: FitPredict,
+    table: CustomerTable,
+    fold: Rows,
+    probability: npt.NDArray[np.float64],
+    decision: Decision,
+    settings: Settings,
+    steps: Steps,
+) -> Evaluation:
+    """Add segments and, where the configuration wants them, the leak report and the learning curve.
+
+    Args:
+        evaluation: the honest one.
+        fit_predict: fits the same model on some rows and scores others.
+        table: the customers.
+        fold: int [rows], how they were held out.
+        probability: float64 [rows], out of fold.
+        decision: says for whom `churn_predicted` is true.
+        settings: the configuration.
+        steps: told of each look.
+    """
+    wanted, seed = settings.evaluation, settings.training.seed
+    value = table.customer_value
+    predicted = probability >= (decision.threshold if value is None else decision.thresholds(value))
+    found: dict[str, object] = {"segments": measure_segments(table, probability, predicted, wanted)}
+    if wanted.leak_report:
+        steps.begin("holding customers out in other ways")
+        honest = ScoreCounts.count(table.churned, probability).metrics()
+        found["leak_report"] = build_leak_report(fit_predict, table, fold, honest, settings.training, steps.detail)
+    if wanted.learning_curve:
+        steps.begin("fitting on fewer customers")
+        found["learning_curve"] = measure_learning_curve(fit_predict, fold, table, steps.detail, seed)
+    return evaluation.model_copy(update=found)

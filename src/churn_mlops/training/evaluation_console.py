@@ -1,0 +1,76 @@
+"""Shows how far a version's figures can be trusted: its leak report, its segments and its learning curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from churn_mlops.training.learning_curve import describe_learning_curve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+    from churn_mlops.registry.manifest import Estimate, Evaluation, Manifest
+
+
+def show_evaluation(console: Console, manifest: Manifest) -> None:
+    """Show what was measured beside the metrics; nothing is said of what the configuration switched off."""
+    evaluation = manifest.evaluation
+    if evaluation.leak_report:
+        _show_rows(console, list(_leak_rows(evaluation)))
+        for check in evaluation.leak_report:
+            _say(console, f"{check.scheme}: {check.note}")
+    if evaluation.segments:
+        _show_rows(console, list(_segment_rows(evaluation)))
+        _say(console, "left: base rate; gap: mean probability less base rate, * where its interval leaves out 0")
+    if evaluation.learning_curve:
+        _say(console, describe_learning_curve(evaluation.learning_curve, manifest.data.rows_used))
+
+
+def _leak_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
+    yield "held out", "ROC AUC", "difference", "log loss", "difference"
+    honest = evaluation.metrics["roc_auc"].value, evaluation.metrics["log_loss"].value
+    for check in evaluation.leak_report:
+        cells: list[str] = []
+        for figure, reference in zip((check.roc_auc, check.log_loss), honest, strict=True):
+            cells += ["-", "-"] if figure is None else [f"{figure:.4f}", f"{figure - reference:+.4f}"]
+        yield check.scheme, *cells
+
+
+def _segment_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
+    yield "segment", "customers", "left", "selected", "AUC", "gap [95 % interval]"
+    for segment in evaluation.segments:
+        yield (
+            f"{segment.column}: {segment.value}",
+            f"{segment.customers:,}",
+            f"{segment.base_rate.value:.3f}",
+            f"{segment.selection_rate:.3f}",
+            "-" if segment.roc_auc is None else f"{segment.roc_auc:.3f}",
+            _show_gap(segment.calibration_gap),
+        )
+
+
+def _show_gap(gap: Estimate) -> str:
+    is_off = gap.low > 0 or gap.high < 0
+    return f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]" + ("*" if is_off else "")
+
+
+def _show_rows(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
+    if not console.is_terminal:
+        for row in rows:
+            _say(console, " | ".join(row))
+        return
+    table = Table()
+    for place, title in enumerate(rows[0]):
+        table.add_column(Text(title), justify="left" if place == 0 else "right", no_wrap=place > 0)
+    for row in rows[1:]:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
