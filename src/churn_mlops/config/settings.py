@@ -76,6 +76,14 @@ class DecisionSettings(_Section):
         return self
 
 
+class PromotionSettings(_Section):
+    """What a version must show before it may become champion."""
+
+    min_improvement: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    max_calibration_error: Probability = 0.05
+    max_latency_microseconds: Annotated[float, Field(gt=0)] = 1000
+
+
 class ArtifactsSettings(_Section):
     """Where versions, aliases and rejected rows are kept."""
 
@@ -98,5 +106,6 @@ class Settings(_Section):
     data: DataSettings = DataSettings()
     training: TrainingSettings = TrainingSettings()
     decision: DecisionSettings = DecisionSettings()
+    promotion: PromotionSettings = PromotionSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
     serving: ServingSettings = ServingSettings()

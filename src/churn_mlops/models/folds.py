@@ -51,8 +51,7 @@ class DuplicateGroupedKFold(BaseCrossValidator):  # type: ignore[misc]  # scikit
         Raises:
             DataError: too few rows differ in their features to give every fold a churner and a stayer.
         """
-        row_hash = pd.util.hash_pandas_object(features, index=False).to_numpy()
-        _, first, group = np.unique(row_hash, return_index=True, return_inverse=True)
+        _, first, group = np.unique(hash_rows(features), return_index=True, return_inverse=True)
         outcome = np.asarray(churned, dtype=bool)[first]
         self._require_enough(int(outcome.sum()), int((~outcome).sum()))
         fold_of_group = np.empty(len(first), dtype=np.intp)
@@ -68,3 +67,8 @@ class DuplicateGroupedKFold(BaseCrossValidator):  # type: ignore[misc]  # scikit
                 f"customers who stayed are there to deal out to {self.n_splits} folds; add columns, or lower "
                 f"training.folds."
             )
+
+
+def hash_rows(features: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    """Hash the feature values of every row, uint64 [rows]; rows with equal values have equal hashes."""
+    return np.asarray(pd.util.hash_pandas_object(features, index=False), dtype=np.uint64)
