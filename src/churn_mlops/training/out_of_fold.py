@@ -59,13 +59,13 @@ class OutOfFold:
         Raises:
             ValueError: it is something else.
         """
-        texts: dict[str, type] = {"row_key": str}
-        frame = pd.read_csv(io.BytesIO(content), dtype=texts, float_precision="round_trip", usecols=list(_COLUMNS))
+        frame = pd.read_csv(io.BytesIO(content), dtype=str, usecols=list(_COLUMNS))
         return cls(
             row_key=np.array([int(key, 16) for key in frame["row_key"]], dtype=np.uint64),
-            fold=frame["fold"].to_numpy(dtype=np.intp),
-            churned=frame["churned"].to_numpy(dtype=bool),
-            probability=frame["churn_probability"].to_numpy(dtype=np.float64),
+            fold=np.array(list(map(int, frame["fold"])), dtype=np.intp),
+            churned=np.array(list(map(int, frame["churned"])), dtype=bool),
+            # pandas' own reading of floats is not exact to the last bit in all its versions
+            probability=np.array(list(map(float, frame["churn_probability"])), dtype=np.float64),
         )
 
 

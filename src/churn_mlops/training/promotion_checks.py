@@ -31,6 +31,7 @@ AT_LEAST_AS_GOOD: Final = "at least as good"
 _ROUNDING: Final = 1e-6
 """Differences in log loss below this come from float32 and are none."""
 
+_WRITTEN_LATER: Final = "it was most likely recorded after the customer left"
 _CALLS: Final = 300
 _WARM_UP_CALLS: Final = 20
 
@@ -53,9 +54,10 @@ class Comparison:
     champion: BlindScores | None
     settings: Settings
 
-    def improve(self, reference: npt.NDArray[np.float64]) -> Improvement:
-        """Say by how much the version's log loss is below that of other probabilities, float64 [rows]."""
-        return improve_log_loss(self.table.churned, self.challenger.probability, reference)
+    def improve(self, reference: npt.NDArray[np.float64], fold: npt.NDArray[np.intp]) -> Improvement:
+        """Say by how much the version's log loss is below that of other probabilities, float64 and int [rows]."""
+        folds = (self.challenger.fold, fold)
+        return improve_log_loss(self.table.churned, self.challenger.probability, reference, folds)
 
     def log_loss(self, probability: npt.NDArray[np.float64]) -> float:
         """Log loss of probabilities, float64 [rows]."""
@@ -66,12 +68,11 @@ def describe_rows(comparison: Comparison) -> Check:
     """Say on which rows, and how, all are judged; by itself this stands against nothing."""
     challenger, champion = comparison.challenger, comparison.champion
     sentence = (
-        f"It is judged on the {len(comparison.fold):,} rows of {comparison.table.name}: {_describe_scores(challenger)}"
+        f"Judged on the {len(comparison.fold):,} rows of {comparison.table.name}: by it, {_describe_scores(challenger)}"
     )
     if champion is not None:
         is_same = np.array_equal(challenger.fold, champion.fold)
-        folds = "the folds are the same" if is_same else "the folds are not the same"
-        sentence += f"; of the champion, {_describe_scores(champion)}; {folds}"
+        sentence += f"; by the champion, {_describe_scores(champion)}, in {'the same' if is_same else 'other'} folds"
     return Check(name=UNSEEN_ROWS, passed=True, figures=f"{sentence}.")
 
 
@@ -81,7 +82,7 @@ def check_champion(comparison: Comparison, champion: BlindScores) -> Check:
     So a version that is as good passes, one that is provably worse does not, and the more rows there are, the less it
     takes to prove.
     """
-    improvement = comparison.improve(champion.probability)
+    improvement = comparison.improve(champion.probability, champion.fold)
     wanted = comparison.settings.promotion.min_improvement
     passed = improvement.high + _ROUNDING >= wanted
     ours, theirs = comparison.log_loss(comparison.challenger.probability), comparison.log_loss(champion.probability)
@@ -92,6 +93,7 @@ def check_champion(comparison: Comparison, champion: BlindScores) -> Check:
         figures=(
             f"Its log loss is {ours:.4f} and the champion's {theirs:.4f}: the improvement of {_show(improvement)} "
             f"{verb} promotion.min_improvement ({wanted:g})."
+            f"{'' if passed else _note_outcomes(comparison.challenger)}"
         ),
     )
 
@@ -115,21 +117,23 @@ def check_calibration(comparison: Comparison) -> Check:
 def check_rule(comparison: Comparison) -> Check:
     """Ask for a lower log loss than the best rule on one column of the same rows, out of fold."""
     rule = find_best_rule(comparison.table, comparison.fold)
-    improvement = comparison.improve(rule.probability)
+    improvement = comparison.improve(rule.probability, comparison.fold)
     passed = improvement.value > 0
     sentence = (
         f"Its log loss is {comparison.log_loss(comparison.challenger.probability):.4f}, which "
         f"{'beats' if passed else 'does not beat'} the best rule on one column, {rule.column!r} "
         f"({comparison.log_loss(rule.probability):.4f}): an improvement of {_show(improvement)}."
     )
+    if not passed and comparison.champion is None:
+        sentence += _note_outcomes(comparison.challenger)
     return Check(name="beats the best rule", passed=passed, figures=sentence)
 
 
 def check_leaks(comparison: Comparison) -> Check:
     """Ask that no column of it gives the outcome away: not even one that `data.allow_leaky` lists."""
-    sentences = [*_find_deciding_columns(comparison), *_find_columns_above_the_champion(comparison)]
-    if sentences:
-        return Check(name="no leak", passed=False, figures=" ".join(sentences))
+    leaks = dict([*_find_columns_above_the_champion(comparison), *_find_deciding_columns(comparison)])
+    if leaks:
+        return Check(name="no leak", passed=False, figures=" ".join(leaks.values()))
     beaten = " and none that the champion lacks is better alone than the champion" if comparison.champion else ""
     sentence = f"No column of it alone reaches a ROC AUC of {LEAK_AUC:g}{beaten}."
     return Check(name="no leak", passed=True, figures=sentence)
@@ -145,7 +149,9 @@ def check_served(comparison: Comparison) -> Check:
     if rows.sum() < 2:
         sentence = "It was trained on none of these rows, so served and out-of-fold probabilities cannot be compared."
         return Check(name="served as evaluated", passed=None, figures=sentence)
-    difference = improve_log_loss(comparison.table.churned[rows], scores.served[rows], scores.probability[rows])
+    difference = improve_log_loss(
+        comparison.table.churned[rows], scores.served[rows], scores.probability[rows], [scores.fold[rows]]
+    )
     passed = difference.high + _ROUNDING >= 0
     sentence = (
         f"On the {rows.sum():,} rows it was trained on, the served graph "
@@ -167,18 +173,19 @@ def check_speed(comparison: Comparison) -> Check:
     return Check(name="fast enough", passed=passed, figures=sentence)
 
 
-def _find_deciding_columns(comparison: Comparison) -> Iterator[str]:
+def _find_deciding_columns(comparison: Comparison) -> Iterator[tuple[str, str]]:
     names = comparison.challenger.scorer.manifest.signature.names
     for leak in find_leaks(comparison.table, comparison.fold):
         if leak.column in names:
             how = f" {leak.how}" if leak.how else ""
+            figure = f"ROC AUC {leak.roc_auc:.3f} on its own"
             yield (
-                f"Its column {leak.column!r}{how} all but decides the target (ROC AUC {leak.roc_auc:.3f} on its own): "
-                f"it was most likely recorded after the customer left."
+                leak.column,
+                f"Its column {leak.column!r}{how} all but decides the target ({figure}): {_WRITTEN_LATER}.",
             )
 
 
-def _find_columns_above_the_champion(comparison: Comparison) -> Iterator[str]:
+def _find_columns_above_the_champion(comparison: Comparison) -> Iterator[tuple[str, str]]:
     if comparison.champion is None:
         return
     known = comparison.champion.scorer.manifest.signature.names
@@ -187,12 +194,16 @@ def _find_columns_above_the_champion(comparison: Comparison) -> Iterator[str]:
             continue
         rule = fit_rule(comparison.table, column, comparison.fold)
         champion = comparison.champion.probability
-        better = improve_log_loss(comparison.table.churned, rule.probability, champion)
+        folds = (comparison.fold, comparison.champion.fold)
+        better = improve_log_loss(comparison.table.churned, rule.probability, champion, folds)
         if better.low > 0:
             yield (
-                f"Its column {column!r}, which the champion lacks, is better alone (log loss "
-                f"{comparison.log_loss(rule.probability):.4f}) than the champion "
-                f"({comparison.log_loss(champion):.4f}): it was most likely recorded after the customer left."
+                column,
+                (
+                    f"Its column {column!r}, which the champion lacks, is better alone (log loss "
+                    f"{comparison.log_loss(rule.probability):.4f}) than the champion "
+                    f"({comparison.log_loss(champion):.4f}): {_WRITTEN_LATER}."
+                ),
             )
 
 
@@ -208,16 +219,19 @@ def _measure_microseconds(scorer: Scorer, table: CustomerTable) -> float:
 
 
 def _describe_scores(scores: BlindScores) -> str:
-    rows, seen = len(scores.fold), int(scores.trained_on.sum())
-    if seen == rows:
-        text = "it held out each of them"
-    elif seen:
-        text = f"it held out {seen:,} of them and was trained on none of the others"
-    else:
-        text = "it was trained on none of them"
-    if scores.contradicted:
-        text += f", and in training it was told the other outcome of {scores.contradicted:,}"
-    return text
+    rows, held_out = len(scores.fold), int(scores.trained_on.sum())
+    if held_out == rows:
+        return "all out of fold"
+    if held_out == 0:
+        return "all of them rows that it was never trained on"
+    return f"{held_out:,} out of fold and {rows - held_out:,} that it was never trained on"
+
+
+def _note_outcomes(scores: BlindScores) -> str:
+    """Say where the training of a version that fails was told something else: its labels, not its model, are wrong."""
+    if not scores.contradicted:
+        return ""
+    return f" In training it was told the other outcome of {scores.contradicted:,} of these rows."
 
 
 def _show(improvement: Improvement) -> str:
