@@ -31,6 +31,9 @@ AT_LEAST_AS_GOOD: Final = "at least as good"
 _ROUNDING: Final = 1e-6
 """Differences in log loss below this come from float32 and are none."""
 
+_WRONG_LABELS: Final = 0.05
+"""From this share of contradicted rows on it is worth a word: a few are equal customers with different outcomes."""
+
 _WRITTEN_LATER: Final = "it was most likely recorded after the customer left"
 _CALLS: Final = 300
 _WARM_UP_CALLS: Final = 20
@@ -229,7 +232,7 @@ def _describe_scores(scores: BlindScores) -> str:
 
 def _note_outcomes(scores: BlindScores) -> str:
     """Say where the training of a version that fails was told something else: its labels, not its model, are wrong."""
-    if not scores.contradicted:
+    if scores.contradicted < _WRONG_LABELS * scores.trained_on.sum() or not scores.contradicted:
         return ""
     return f" In training it was told the other outcome of {scores.contradicted:,} of these rows."
 
