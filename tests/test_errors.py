@@ -12,8 +12,10 @@ from churn_mlops.errors import (
     DataFileError,
     FeatureSchemaMismatch,
     MissingColumn,
+    NotComparable,
     NotWritable,
     ParityError,
+    PromotionRefused,
     SuspectedLeak,
     VersionNotFound,
     VersionRefused,
@@ -60,6 +62,12 @@ def test_a_wrong_name_is_answered_with_the_closest(name: str, columns: list[str]
         ),
         (VersionNotFound("v1", []), "There is no version 'v1'. There are none."),
         (VersionNotFound("2026-b", ["2026-a"]), "There is no version '2026-b'. The closest is '2026-a'."),
+        (NotComparable("v1", "it needs 'plan'."), "Version v1 cannot be judged: it needs 'plan'."),
+        (
+            PromotionRefused("v1", iter(["It is worse.", "It leaks."])),
+            "Version v1 is not promoted. It is worse. It leaks. To promote it all the same, give --force and --reason; "
+            "both are recorded.",
+        ),
         (VersionRefused("v1", "its hash differs."), "Version v1 is refused: its hash differs."),
         (
             CannotListen("127.0.0.1", 80, PermissionError(13, "denied")),
@@ -89,4 +97,5 @@ def test_every_error_ends_a_command_with_2_or_says_otherwise() -> None:
     classes = [ChurnMlopsError]
     for one in classes:
         classes.extend(sub for sub in one.__subclasses__() if sub.__module__.startswith("churn_mlops"))
-    assert {one.exit_code for one in classes} == {2}
+    assert {one for one in classes if one.exit_code != 2} == {PromotionRefused}
+    assert PromotionRefused.exit_code == 3

@@ -88,6 +88,25 @@ class VersionRefused(RegistryError):
         super().__init__(f"Version {version} is refused: {problem}")
 
 
+class NotComparable(RegistryError):
+    """A version cannot be judged on a table: it needs what the table lacks, or does not say which rows it saw."""
+
+    def __init__(self, version: str, problem: str) -> None:
+        super().__init__(f"Version {version} cannot be judged: {problem}")
+
+
+class PromotionRefused(ChurnMlopsError):
+    """A version failed the promotion gate, so the champion stays."""
+
+    exit_code = 3
+
+    def __init__(self, version: str, reasons: Iterable[str]) -> None:
+        super().__init__(
+            f"Version {version} is not promoted. {' '.join(reasons)} To promote it all the same, give --force and "
+            f"--reason; both are recorded."
+        )
+
+
 class NoModel(ChurnMlopsError):
     """No model is loaded, so nothing can be scored."""
 

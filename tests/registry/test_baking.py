@@ -71,6 +71,7 @@ def test_a_real_champion_serves_from_its_copy(sample_registry: Registry, tmp_pat
     """What is left out is not needed for serving."""
     version = copy_champion(sample_registry, Registry(tmp_path))
     assert load_champion(Registry(tmp_path)).version == version
+    assert {file.name for file in (tmp_path / "models" / str(version)).iterdir()} == {MANIFEST, GRAPH}
 
 
 def _bake(source: Path, target: Path) -> subprocess.CompletedProcess[str]:

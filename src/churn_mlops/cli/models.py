@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from churn_mlops.cli.promotions import show_checks, show_history
 from churn_mlops.config import load_settings
-from churn_mlops.errors import ChurnMlopsError, NoModel
+from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
+from churn_mlops.registry.history import read_history
 from churn_mlops.registry.reading import Aliases, Registry
-from churn_mlops.registry.writing import promote as promote_version
 from churn_mlops.registry.writing import roll_back
+from churn_mlops.training.gate import promote_if_fit
 from churn_mlops.training.train_baseline import Config
 
 models = typer.Typer(no_args_is_help=True, help="List, inspect, promote and roll back model versions.")
@@ -48,15 +50,42 @@ def show(version: Version, config: Config = None) -> None:
 
 
 @models.command()
-def promote(version: Version, config: Config = None) -> None:
-    """Make a version champion: the one that is served. The champion before becomes previous."""
-    _tell(promote_version(_registry(config), version))
+def promote(
+    version: Annotated[str, typer.Argument(help="A version, as churn-mlops models list shows it, or: challenger.")],
+    config: Config = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote it whatever the checks say.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why it is forced; recorded with the checks.")] = None,
+) -> None:
+    """Make a version champion, the one that is served, if it passes the checks; the champion becomes previous.
+
+    It is compared with the champion on the table that the configuration
+    names, on rows that neither saw. Where a check fails, nothing changes and
+    the exit code is 3; promotion.* in the configuration says how strict.
+    """
+    _require_reason(force, reason)
+    console = Console()
+    _tell(promote_if_fit(load_settings(config), version, reason, lambda verdict: show_checks(console, verdict)))
 
 
 @models.command()
 def rollback(config: Config = None) -> None:
-    """Make the previous champion champion again."""
+    """Make the previous champion champion again, at once: nothing is measured."""
     _tell(roll_back(_registry(config)))
+
+
+@models.command()
+def history(config: Config = None) -> None:
+    """List the promotions and rollbacks, newest first, with what each was decided on."""
+    registry = _registry(config)
+    aliases = registry.aliases()
+    show_history(Console(), read_history(registry), aliases.champion if aliases else None)
+
+
+def _require_reason(force: bool, reason: str | None) -> None:
+    if force and not (reason or "").strip():
+        raise RegistryError("--force also needs --reason, which is recorded: say why the checks do not hold.")
+    if reason is not None and not force:
+        raise RegistryError("--reason is for --force: without it the checks decide.")
 
 
 def _registry(config: Config) -> Registry:

@@ -134,6 +134,14 @@ def _is_number(value: float | str) -> bool:
     return True
 
 
+class PromotionSettings(_Section):
+    """What a version must show before it may become champion."""
+
+    min_improvement: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    max_calibration_error: Probability = 0.05
+    max_latency_microseconds: Annotated[float, Field(gt=0)] = 1000
+
+
 class ArtifactsSettings(_Section):
     """Where versions, aliases and rejected rows are kept."""
 
@@ -157,5 +165,6 @@ class Settings(_Section):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     decision: DecisionSettings = DecisionSettings()
+    promotion: PromotionSettings = PromotionSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
     serving: ServingSettings = ServingSettings()

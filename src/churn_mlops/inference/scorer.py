@@ -91,5 +91,14 @@ def load_champion(registry: Registry) -> Scorer:
         NoModel: there is none.
         RegistryError: it cannot be found or fails its checks.
     """
-    manifest = registry.read(registry.champion())
+    return load_version(registry, registry.champion())
+
+
+def load_version(registry: Registry, version: str) -> Scorer:
+    """Load any version, after the same checks.
+
+    Raises:
+        RegistryError: it cannot be found or fails its checks.
+    """
+    manifest = registry.read(version)
     return Scorer(manifest, registry.read_file(manifest))

@@ -104,7 +104,7 @@ def group_rows(features: pd.DataFrame, groups: pd.Series | None = None) -> npt.N
     Returns:
         int [rows], from 0 without gaps: the connected components of the rows.
     """
-    distinct: npt.NDArray[np.intp] = np.unique(_hash(features), return_inverse=True)[1]
+    distinct: npt.NDArray[np.intp] = np.unique(hash_rows(features), return_inverse=True)[1]
     if groups is None:
         return distinct
     label, labels = pd.factorize(groups)
@@ -122,10 +122,10 @@ def outcome_of_groups(
     features: pd.DataFrame, churned: npt.NDArray[np.bool_], kept_together: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.bool_]:
     """Say of what stays together whether any of its distinct rows, where first met, is a churner's: bool [groups]."""
-    _, first = np.unique(_hash(features), return_index=True)
+    _, first = np.unique(hash_rows(features), return_index=True)
     return np.bincount(kept_together[first], churned[first]) > 0
 
 
-def _hash(features: pd.DataFrame) -> npt.NDArray[np.uint64]:
-    row_hash: npt.NDArray[np.uint64] = np.asarray(pd.util.hash_pandas_object(features, index=False), dtype=np.uint64)
-    return row_hash
+def hash_rows(features: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    """Hash the feature values of every row, uint64 [rows]; rows with equal values have equal hashes."""
+    return np.asarray(pd.util.hash_pandas_object(features, index=False), dtype=np.uint64)

@@ -57,11 +57,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
     def transform(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Encode a frame as float64 [rows, features] whose values are all representable in float32."""
         check_is_fitted(self)
-        matrix = np.empty((len(frame), len(self.kinds)), dtype=np.float64)
-        for position, feature in enumerate(self.signature_.features):
-            values = _encode(feature, frame[feature.name])
-            matrix[:, position] = np.clip(values, -LARGEST_NUMBER, LARGEST_NUMBER).astype(np.float32)
-        return matrix
+        return encode_frame(self.signature_, frame)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """Name the columns of the matrix: the features, in order."""
@@ -100,6 +96,15 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
 def _smooth(left: Any, customers: Any, base_rate: float) -> Any:
     """Compute churn rates (a Series or a number), drawn towards the overall one where customers are few."""
     return (left + _PRIOR_ROWS * base_rate) / (customers + _PRIOR_ROWS)
+
+
+def encode_frame(signature: Signature, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Encode a frame, which may have further columns, by a signature: what `FrameEncoder.transform` gives."""
+    matrix = np.empty((len(frame), len(signature.features)), dtype=np.float64)
+    for position, feature in enumerate(signature.features):
+        values = _encode(feature, frame[feature.name])
+        matrix[:, position] = np.clip(values, -LARGEST_NUMBER, LARGEST_NUMBER).astype(np.float32)
+    return matrix
 
 
 def _encode(feature: Feature, values: pd.Series) -> npt.NDArray[np.float64]:

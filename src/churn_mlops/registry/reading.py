@@ -60,6 +60,11 @@ class Registry:
         """The file of the aliases."""
         return self.root / "registry" / "aliases.json"
 
+    @property
+    def history_file(self) -> Path:
+        """The file of the promotions and rollbacks, one a line, oldest first."""
+        return self.root / "registry" / "promotions.jsonl"
+
     def versions(self) -> list[str]:
         """List the version folders, oldest first; half-written ones have other names and are not listed."""
         if not self.models.is_dir():

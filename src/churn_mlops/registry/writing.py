@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from filelock import FileLock
 
 from churn_mlops.atomic_files import explain_unwritable, replace_file, sync_folder
 from churn_mlops.errors import RegistryError
+from churn_mlops.registry.history import Grounds, Move, record_move
 from churn_mlops.registry.manifest import MANIFEST, Manifest, seal
 from churn_mlops.registry.reading import Aliases, Registry
 
@@ -59,13 +61,13 @@ def register(registry: Registry, draft: Manifest, files: Mapping[str, bytes]) ->
     return manifest
 
 
-def promote(registry: Registry, version: str) -> Aliases:
-    """Make a version champion, and the champion `previous`.
+def promote(registry: Registry, version: str, grounds: Grounds | None = None) -> Aliases:
+    """Make a version champion, and the champion `previous`; the move is recorded with its grounds.
 
     Raises:
         VersionNotFound: there is no such version.
-        VersionRefused: it fails its checks; the champion stays.
-        RegistryError: it is champion already.
+        VersionRefused: its files fail their checks; the champion stays.
+        RegistryError: it is champion already, or the champion is not the one that it was judged against.
     """
     manifest = registry.read(version)
     registry.read_file(manifest)
@@ -73,14 +75,17 @@ def promote(registry: Registry, version: str) -> Aliases:
         aliases = registry.aliases() or Aliases()
         if aliases.champion == version:
             raise RegistryError(f"{version} is champion already.")
+        if grounds is not None and aliases.champion != grounds.champion:
+            raise RegistryError(f"{aliases.champion} became champion while {version} was judged; promote it again.")
         challenger = None if aliases.challenger == version else aliases.challenger
         moved = Aliases(champion=version, challenger=challenger, previous=aliases.champion)
+        record_move(registry, _describe_promotion(aliases.champion, version, grounds))
         _write_aliases(registry, moved)
     return moved
 
 
 def roll_back(registry: Registry) -> Aliases:
-    """Swap champion and previous.
+    """Swap champion and previous, at once and without judging; the move is recorded.
 
     Raises:
         RegistryError: there is no previous champion.
@@ -92,6 +97,15 @@ def roll_back(registry: Registry) -> Aliases:
             raise RegistryError("There is no previous champion to go back to.")
         registry.read_file(registry.read(aliases.previous))
         moved = aliases.model_copy(update={"champion": aliases.previous, "previous": aliases.champion})
+        record_move(
+            registry,
+            Move(
+                decided_at=datetime.now(UTC),
+                action="rollback",
+                from_version=aliases.champion,
+                to_version=aliases.previous,
+            ),
+        )
         _write_aliases(registry, moved)
     return moved
 
@@ -106,6 +120,18 @@ def require_writable(registry: Registry) -> None:
         for folder in (registry.models, registry.aliases_file.parent):
             with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder):
                 pass
+
+
+def _describe_promotion(champion: str | None, version: str, grounds: Grounds | None) -> Move:
+    return Move(
+        decided_at=datetime.now(UTC),
+        action="promote",
+        from_version=champion,
+        to_version=version,
+        forced=grounds is not None and grounds.reason is not None,
+        reason=grounds.reason if grounds else None,
+        checks=grounds.checks if grounds else (),
+    )
 
 
 def _write_folder(registry: Registry, manifest: Manifest, files: Mapping[str, bytes]) -> None:

@@ -23,6 +23,7 @@ from churn_mlops.models.parity import prove_parity
 from churn_mlops.registry.manifest import (
     ESTIMATOR,
     GRAPH,
+    OUT_OF_FOLD,
     Calibration,
     DataSummary,
     Explanation,
@@ -36,6 +37,7 @@ from churn_mlops.training.contest import Model, count_steps, run_contest
 from churn_mlops.training.deciding import choose_decision
 from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.one_column import refuse_leaks
+from churn_mlops.training.out_of_fold import collect_out_of_fold
 from churn_mlops.training.refitting import refit
 from churn_mlops.training.steps import Observer, Steps
 
@@ -128,7 +130,9 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         libraries={name: library_version(name) for name in _LIBRARIES},
         files={},
     )
-    manifest = register(registry, draft, {GRAPH: exported.graph, ESTIMATOR: _dump(fitted)})
+    out_of_fold = collect_out_of_fold(table, fitted.signature, fold, probability).to_csv()
+    files = {GRAPH: exported.graph, ESTIMATOR: _dump(fitted), OUT_OF_FOLD: out_of_fold}
+    manifest = register(registry, draft, files)
     return TrainedVersion(manifest, registry.champion(), rejects)
 
 

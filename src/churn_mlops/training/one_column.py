@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,20 @@ class ColumnRule:
     counts: ScoreCounts
 
 
+class Leak(NamedTuple):
+    """A column that all but decides the target.
+
+    Attributes:
+        column: its name.
+        how: by its value (empty), or "by being missing or not".
+        roc_auc: on its own.
+    """
+
+    column: str
+    how: str
+    roc_auc: float
+
+
 def find_best_rule(table: CustomerTable, fold: npt.NDArray[np.intp]) -> ColumnRule:
     """Find the column whose rule has the lowest out-of-fold log loss; `fold` is int [rows]."""
     rules = (_fit_rule(str(name), values, table.churned, fold) for name, values in table.features.items())
@@ -56,9 +70,19 @@ def refuse_leaks(table: CustomerTable, fold: npt.NDArray[np.intp], allowed: tupl
     Raises:
         SuspectedLeak: for the first such column that is not `allowed`.
     """
-    for column, how, auc in _suspects(table, fold):
-        if auc >= LEAK_AUC and column not in allowed:
-            raise SuspectedLeak(column, how, auc)
+    for leak in find_leaks(table, fold):
+        if leak.column not in allowed:
+            raise SuspectedLeak(*leak)
+
+
+def find_leaks(table: CustomerTable, fold: npt.NDArray[np.intp]) -> Iterator[Leak]:
+    """Find the columns that, alone or by where they are missing, all but decide the target."""
+    return (leak for leak in map(Leak._make, _suspects(table, fold)) if leak.roc_auc >= LEAK_AUC)
+
+
+def fit_rule(table: CustomerTable, column: str, fold: npt.NDArray[np.intp]) -> ColumnRule:
+    """Fit the rule of one column, out of fold."""
+    return _fit_rule(column, table.features[column], table.churned, fold)
 
 
 def _suspects(table: CustomerTable, fold: npt.NDArray[np.intp]) -> Iterator[tuple[str, str, float]]:

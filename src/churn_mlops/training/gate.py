@@ -1,0 +1,158 @@
+"""The promotion gate: a version becomes champion only if it shows, on rows it never saw, that it deserves to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from churn_mlops.data.table import check_learnable, load_customers
+from churn_mlops.errors import DataError, NotComparable, PromotionRefused, RegistryError
+from churn_mlops.inference.scorer import load_version
+from churn_mlops.models.folds import DuplicateGroupedKFold
+from churn_mlops.registry.history import Check, Grounds
+from churn_mlops.registry.reading import Registry
+from churn_mlops.registry.writing import promote
+from churn_mlops.training.blind_scores import score_blindly
+from churn_mlops.training.promotion_checks import (
+    AT_LEAST_AS_GOOD,
+    UNSEEN_ROWS,
+    Comparison,
+    check_calibration,
+    check_champion,
+    check_leaks,
+    check_rule,
+    check_served,
+    check_speed,
+    describe_rows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from churn_mlops.config.settings import Settings
+    from churn_mlops.data.table import CustomerTable
+    from churn_mlops.inference.scorer import Scorer
+    from churn_mlops.registry.reading import Aliases
+    from churn_mlops.training.blind_scores import BlindScores
+
+CHALLENGER: Final = "challenger"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found about a version.
+
+    Attributes:
+        version: the one that was judged.
+        champion: the champion at that time, whether or not it could be compared with; None where there was none.
+        checks: all of them, passed or not.
+    """
+
+    version: str
+    champion: str | None
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that stand against a promotion."""
+        return tuple(check for check in self.checks if check.passed is False)
+
+
+def judge(settings: Settings, version: str) -> Verdict:
+    """Judge a version, or the one that is `challenger`, against the champion on the table of the configuration.
+
+    Raises:
+        VersionNotFound: there is no such version.
+        VersionRefused: its files fail their checks, or it cannot be loaded.
+        RegistryError: it is champion already, or there is no challenger.
+    """
+    registry = Registry(settings.artifacts.path)
+    aliases = registry.aliases()
+    champion = aliases.champion if aliases else None
+    scorer = load_version(registry, _resolve(aliases, version))
+    if scorer.version == champion:
+        raise RegistryError(f"{champion} is champion already.")
+    try:
+        table, fold = _read_rows(settings)
+        challenger = score_blindly(registry, scorer, table)
+    except (DataError, NotComparable) as error:
+        sentence = f"Nothing can be compared on the table of the configuration: {error}"
+        return Verdict(scorer.version, champion, (Check(name=UNSEEN_ROWS, passed=False, figures=sentence),))
+    rival = _score_champion(registry, champion, table)
+    return Verdict(scorer.version, champion, _check(settings, table, fold, challenger, rival))
+
+
+def promote_if_fit(
+    settings: Settings, version: str, reason: str | None = None, show: Callable[[Verdict], None] = lambda verdict: None
+) -> Aliases:
+    """Judge a version and make it champion if no check stands against it, or if there is a reason to do it anyway.
+
+    Args:
+        settings: the configuration.
+        version: its name, or `challenger`.
+        reason: why it is to be promoted whatever the checks say; recorded with them.
+        show: told the verdict before anything is changed.
+
+    Raises:
+        PromotionRefused: a check failed and there is no reason to promote it all the same.
+        RegistryError: see `judge`; a version that cannot be loaded is never promoted.
+    """
+    verdict = judge(settings, version)
+    show(verdict)
+    if verdict.failed and reason is None:
+        raise PromotionRefused(verdict.version, (check.figures for check in verdict.failed))
+    grounds = Grounds(champion=verdict.champion, checks=verdict.checks, reason=reason)
+    return promote(Registry(settings.artifacts.path), verdict.version, grounds)
+
+
+def _resolve(aliases: Aliases | None, version: str) -> str:
+    if version != CHALLENGER:
+        return version
+    if aliases is None or aliases.challenger is None:
+        raise RegistryError("No version waits as challenger; churn-mlops models list shows what there is.")
+    return aliases.challenger
+
+
+def _read_rows(settings: Settings) -> tuple[CustomerTable, npt.NDArray[np.intp]]:
+    table = load_customers(settings.data)
+    check_learnable(table)
+    folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
+    return table, folds.assign(table.features, table.churned)
+
+
+def _score_champion(registry: Registry, champion: str | None, table: CustomerTable) -> BlindScores | Check:
+    """Score the rows by the champion; where that cannot be, give the check that says why."""
+    if champion is None:
+        return Check(name=AT_LEAST_AS_GOOD, passed=None, figures="No champion is registered to compare it with.")
+    try:
+        scorer: Scorer = load_version(registry, champion)
+        if scorer.manifest.sample and not table.is_sample:
+            sentence = "The champion was trained on the sample that ships with the product: it is not compared."
+            return Check(name=AT_LEAST_AS_GOOD, passed=None, figures=sentence)
+        return score_blindly(registry, scorer, table)
+    except RegistryError as error:
+        sentence = f"It cannot be compared with the champion: {error}"
+        return Check(name=AT_LEAST_AS_GOOD, passed=False, figures=sentence)
+
+
+def _check(
+    settings: Settings,
+    table: CustomerTable,
+    fold: npt.NDArray[np.intp],
+    challenger: BlindScores,
+    rival: BlindScores | Check,
+) -> tuple[Check, ...]:
+    champion = None if isinstance(rival, Check) else rival
+    comparison = Comparison(table, fold, challenger, champion, settings)
+    return (
+        describe_rows(comparison),
+        rival if isinstance(rival, Check) else check_champion(comparison, rival),
+        check_calibration(comparison),
+        check_rule(comparison),
+        check_leaks(comparison),
+        check_served(comparison),
+        check_speed(comparison),
+    )
