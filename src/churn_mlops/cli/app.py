@@ -11,7 +11,8 @@ import churn_mlops
 from churn_mlops.api.server import serve as serve_api
 from churn_mlops.cli.models import models
 from churn_mlops.config import load_settings
-from churn_mlops.training.train_baseline import Config, train
+from churn_mlops.training.train_baseline import Config
+from churn_mlops.training.train_candidate import train
 
 app = typer.Typer(
     no_args_is_help=True,
