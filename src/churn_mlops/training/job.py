@@ -23,6 +23,7 @@ from churn_mlops.models.parity import prove_parity
 from churn_mlops.registry.manifest import (
     ESTIMATOR,
     GRAPH,
+    REPORT,
     Calibration,
     DataSummary,
     Decision,
@@ -34,6 +35,7 @@ from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register, require_writable
 from churn_mlops.training.evaluation import evaluate, predict_out_of_fold
 from churn_mlops.training.one_column import refuse_leaks
+from churn_mlops.training.report.assembly import report_version
 from churn_mlops.training.steps import Observer, Step
 
 if TYPE_CHECKING:
@@ -117,7 +119,8 @@ def train_baseline(settings: Settings, observe: Observer = lambda step: None) ->
         libraries={name: library_version(name) for name in _LIBRARIES},
         files={},
     )
-    manifest = register(registry, draft, {GRAPH: graph, ESTIMATOR: _dump(estimator)})
+    report = report_version(draft, graph, table, probability, settings, registry)
+    manifest = register(registry, draft, {GRAPH: graph, ESTIMATOR: _dump(estimator), REPORT: report})
     return TrainedVersion(manifest, registry.champion(), rejects)
 
 
