@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from churn_mlops.training.report.parts import Section, Table, cut_rows
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 MOST_REASONS: Final = 20
 """Reasons of rejected rows that are listed; each names the value at fault, so there can be as many as rows."""
 
+_LONG: Final = 15
+_LEFT_OUT: Final = "Columns left out"
+_MISSING: Final = "Missing values"
+
 
 def describe_champion(content: ReportContent) -> Section:
     """Compare with the version that was served when this one was made."""
@@ -25,7 +30,12 @@ def describe_champion(content: ReportContent) -> Section:
         return Section("champion", "Against the champion", (sentence,))
     own, other = content.manifest.evaluation.metrics, champion.manifest.evaluation.metrics
     rows = tuple(
-        (title, show_estimate(own[name]), show_estimate(other[name]), *_compare(name, own[name].value, other[name].value))
+        (
+            title,
+            show_estimate(own[name]),
+            show_estimate(other[name]),
+            *_compare(name, own[name].value, other[name].value),
+        )
         for name, title in METRIC_TITLES.items()
     )
     header = ("metric", "this version [95 % interval]", "champion [95 % interval]", "difference", "this version is")
@@ -46,19 +56,15 @@ def describe_data(content: ReportContent) -> Section:
     ]
     if data.rows_repeated:
         sentences.append(f"{data.rows_repeated:,} rows repeat an earlier one; they are evaluated in one fold with it.")
-    tables = (
-        Table("Rejected rows by reason", ("reason", "rows"), _count_reasons(content)),
-        Table("Columns left out", ("column", "why"), tuple(data.left_out.items()), 2),
-        Table("Columns with a note", ("column", "note"), tuple(data.notes.items()), 2),
-        Table("Missing values", ("feature", "share of rows"), _missing_shares(content.manifest)),
-    )
-    absent = {
-        "Rejected rows by reason": "No row was rejected." if not data.rows_rejected else "",
-        "Columns left out": "No column was left out.",
-        "Missing values": "No feature has a missing value.",
-    }
-    sentences += [absent[table.title] for table in tables if not table.rows and absent.get(table.title)]
-    return Section("data", "Data", tuple(sentences), tables=tuple(table for table in tables if table.rows))
+    tables = tuple(replace(table, folded=len(table.rows) > _LONG) for table in _tabulate_data(content) if table.rows)
+    titles = [table.title for table in tables]
+    if not data.rows_rejected:
+        sentences.append("No row was rejected.")
+    if _LEFT_OUT not in titles:
+        sentences.append("No column was left out.")
+    if _MISSING not in titles:
+        sentences.append("No feature has a missing value.")
+    return Section("data", "Data", tuple(sentences), tables=tables)
 
 
 def describe_card(content: ReportContent) -> Section:
@@ -103,6 +109,16 @@ def _describe_data_of(own: Manifest, champion: Champion) -> str:
 def _count_reasons(content: ReportContent) -> tuple[tuple[str, ...], ...]:
     ordered = sorted(content.rejects.items(), key=lambda item: (-item[1], item[0]))
     return cut_rows(((reason, f"{rows:,}") for reason, rows in ordered), MOST_REASONS)
+
+
+def _tabulate_data(content: ReportContent) -> tuple[Table, ...]:
+    data = content.manifest.data
+    return (
+        Table("Rejected rows by reason", ("reason", "rows"), _count_reasons(content)),
+        Table(_LEFT_OUT, ("column", "why"), tuple(data.left_out.items()), 2),
+        Table("Columns with a note", ("column", "note"), tuple(data.notes.items()), 2),
+        Table(_MISSING, ("feature", "share of rows"), _missing_shares(content.manifest)),
+    )
 
 
 def _missing_shares(manifest: Manifest) -> tuple[tuple[str, str], ...]:

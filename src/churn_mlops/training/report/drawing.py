@@ -16,9 +16,9 @@ from markupsafe import Markup
 # without a home it tells of the folder that it keeps its fonts in instead, which a training job has no use for
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+import matplotlib as mpl  # noqa: E402 - it speaks while it is imported
+from matplotlib.figure import Figure  # noqa: E402 - likewise
+from matplotlib.ticker import FuncFormatter  # noqa: E402 - likewise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

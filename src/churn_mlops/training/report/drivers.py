@@ -17,6 +17,8 @@ MOST_EFFECTS: Final = 60
 """Effects drawn, those that matter most; a page with more would take long to open and nobody would look at them."""
 
 MOST_BARS: Final = 20
+_TITLE: Final = 80
+_TALL: Final = 8
 MOST_PAIRS: Final = 12
 
 _READ: Final = {
@@ -58,14 +60,14 @@ def _draw_importance(effects: list[Effect]) -> Drawing:
     title = "Importance" + (f": the first {MOST_BARS} of {len(effects)}" if len(effects) > MOST_BARS else "")
     rows = tuple((effect.feature, f"{effect.importance:.3f}", f"{effect.missing_share:.1%}") for effect in effects)
     table = Table("All features in figures", ("feature", "importance", "missing"), rows, folded=True)
-    return Drawing(title, plot_importance(effects[:MOST_BARS]), table=table)
+    return Drawing(title, plot_importance(effects[:MOST_BARS]), table=table, tall=len(effects) > _TALL)
 
 
 def _draw(effect: Effect, number: int) -> Drawing:
     if not len(effect.contribution):
-        return Drawing(effect.feature, None, ("No customer has a value of this feature.",))
+        return Drawing(shorten(effect.feature, _TITLE), None, ("No customer has a value of this feature.",))
     svg = plot_effect(effect, f"effect-{number}")
-    return Drawing(effect.feature, svg, tuple(_notes(effect)), _tabulate(effect))
+    return Drawing(shorten(effect.feature, _TITLE), svg, tuple(_notes(effect)), _tabulate(effect))
 
 
 def _notes(effect: Effect) -> Iterator[str]:
@@ -102,4 +104,5 @@ def _draw_pairs(pairs: tuple[PairEffect, ...]) -> Iterator[Drawing]:
         table = Table(
             "The same in figures", (pair.first, pair.second, "contribution"), cut_rows(cells, 60), 2, folded=True
         )
-        yield Drawing(f"{pair.first} with {pair.second}", plot_pair(pair, f"pair-{number}"), table=table)
+        title = f"{shorten(pair.first, _TITLE // 2)} with {shorten(pair.second, _TITLE // 2)}"
+        yield Drawing(title, plot_pair(pair, f"pair-{number}"), table=table)

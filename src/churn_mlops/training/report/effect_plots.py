@@ -37,11 +37,11 @@ def plot_importance(effects: Sequence[Effect]) -> Markup:
         bars = axes.barh(places, [effect.importance for effect in effects], 0.7, color=MAIN)
         axes.bar_label(bars, [f"{effect.importance:.3f}" for effect in effects], padding=3, fontsize=10)
         _label_rows(axes, [effect.feature for effect in effects])
-        axes.set_xlabel("mean absolute contribution (log-odds)")
+        axes.set_xlabel("mean absolute\ncontribution (log-odds)")
         axes.margins(x=0.18)
         axes.set_xlim(0, axes.get_xlim()[1] or 1)
 
-    return draw(paint, "importance", "Importance of the features", 60 + _ROW * len(effects))
+    return draw(paint, "importance", "Importance of the features", 75 + _ROW * len(effects))
 
 
 def plot_effect(effect: Effect, name: str) -> Markup:
@@ -75,7 +75,7 @@ def _paint_numbers(figure: Figure, effect: Effect) -> None:
     top.axhline(0, color=INK, linestyle=":", linewidth=1)
     top.set_ylabel(_CONTRIBUTION)
     top.yaxis.set_major_locator(MaxNLocator(5))
-    bottom.set(ylabel="customers\n(%)", xlabel=shorten(effect.feature, 40))
+    bottom.set(ylabel="customers\n(%)", xlabel=shorten(effect.feature, 28))
     bottom.yaxis.set_major_formatter(PERCENT)
     bottom.yaxis.set_major_locator(MaxNLocator(2))
     bottom.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))

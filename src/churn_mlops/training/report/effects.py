@@ -39,7 +39,6 @@ _LONG_TAIL: Final = 1.5
 """The axis leaves the outermost customers out where they would make it this many times as long."""
 
 
-
 class _Points(NamedTuple):
     """Contributions by point: mean, 10th and 90th percentile, and share of all customers; float64 [points] each."""
 

@@ -56,12 +56,14 @@ class Drawing:
         svg: an `<svg>` element.
         notes: sentences under it.
         table: the same figures in writing.
+        tall: whether it has two smaller ones beside it, one above the other.
     """
 
     title: str
     svg: Markup | None
     notes: tuple[str, ...] = ()
     table: Table | None = None
+    tall: bool = False
 
 
 @dataclass(frozen=True)

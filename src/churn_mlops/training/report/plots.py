@@ -43,7 +43,7 @@ def plot_roc(rankings: dict[str, Ranking], threshold: float) -> Markup:
         ranking = next(iter(rankings.values()))
         point = ranking.at(threshold)
         _mark(axes, ranking.false_positive_rate[point], ranking.true_positive_rate[point], f"threshold {threshold:.2f}")
-        axes.legend(loc="lower right")
+        _add_legend(figure)
 
     return draw(paint, "roc", "ROC curve: churners found against stayers scored as high", 300)
 
@@ -57,7 +57,7 @@ def plot_precision_recall(ranking: Ranking, threshold: float) -> Markup:
         axes.axhline(ranking.best_share, color=INK, linestyle=":", linewidth=1, label="chance")
         point = ranking.at(threshold)
         _mark(axes, ranking.true_positive_rate[point], ranking.precision[point], f"threshold {threshold:.2f}")
-        axes.legend(loc="upper right")
+        _add_legend(figure)
 
     return draw(paint, "precision-recall", "Precision against recall", 300)
 
@@ -70,7 +70,7 @@ def plot_gains(ranking: Ranking) -> Markup:
         axes.plot(ranking.contacted_share, ranking.true_positive_rate, label="this version", **_LOOKS[0])
         axes.plot([0, ranking.best_share, 1], [0, 1, 1], color=THIRD, linestyle="-.", linewidth=1.2, label="perfect")
         axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1, label="chance")
-        axes.legend(loc="lower right")
+        _add_legend(figure)
 
     return draw(paint, "gains", "Cumulative gains: churners found against customers contacted", 300)
 
@@ -86,7 +86,7 @@ def plot_lift(ranking: Ranking) -> Markup:
         axes.set(xlabel=_CONTACTED, ylabel="lift (times the base rate)", xlim=(0, 1))
         axes.set_ylim(0, max(1.2, 1.1 * float(ranking.lift[shown].max())))
         axes.xaxis.set_major_formatter(PERCENT)
-        axes.legend(loc="upper right")
+        _add_legend(figure)
 
     return draw(paint, "lift", "Lift against customers contacted", 300)
 
@@ -101,7 +101,7 @@ def plot_calibration(counts: dict[str, ScoreCounts]) -> Markup:
             _plot_bins(top, bin_calibration(each), name, marker, look)
         top.set(ylabel="customers who left (%)", ylim=(-0.02, 1.02), xlim=(0, 1))
         top.yaxis.set_major_formatter(PERCENT)
-        top.legend(loc="upper left")
+        _add_legend(figure)
         first = next(iter(counts.values()))
         _plot_histogram(bottom, first)
         bottom.set(xlabel="predicted churn probability (%)", ylabel="customers\n(%)")
@@ -116,13 +116,13 @@ def plot_profit(profit: ProfitCurve, unit: str) -> Markup:
         axes = figure.add_subplot()
         axes.plot(profit.contacted_share, profit.profit_per_customer, label="this version", **_LOOKS[0])
         axes.axhline(0, color=INK, linestyle=":", linewidth=1, label="contacting nobody")
-        axes.axvline(profit.chosen_share, color=SECOND, linestyle="--", linewidth=1)
         at = float(np.interp(profit.chosen_share, profit.contacted_share, profit.profit_per_customer))
-        _mark(axes, profit.chosen_share, at, f"chosen: {profit.chosen_share:.1%} contacted")
+        axes.axvline(profit.chosen_share, color=SECOND, linestyle="--", linewidth=1)
+        axes.plot(profit.chosen_share, at, "D--", color=SECOND, linewidth=1, label=f"chosen: {profit.chosen_share:.1%}")
         axes.set(xlabel=_CONTACTED, ylabel=f"profit per customer\n({unit})", xlim=(0, 1))
         axes.xaxis.set_major_formatter(PERCENT)
         axes.margins(y=0.15)
-        axes.legend(loc="lower left")
+        _add_legend(figure)
 
     return draw(paint, "profit", "Profit per customer against customers contacted, with the chosen share", 300)
 
@@ -144,6 +144,12 @@ def plot_learning(points: Sequence[LearningPoint], metric: str, title: str) -> M
 def rank(counts: dict[str, ScoreCounts]) -> dict[str, Ranking]:
     """Trace the ranking of each."""
     return {name: trace_ranking(each) for name, each in counts.items()}
+
+
+def _add_legend(figure: Figure) -> None:
+    """Put a legend above the axes, where no curve can run into it."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=2.4)
 
 
 def _percent_axes(figure: Figure, x: str, y: str) -> Axes:
