@@ -92,7 +92,8 @@ class ScoreCounts:
         """Put each score, with all its customers, into one of ten bins of equally many; int [distinct], from 0."""
         customers = self.churned + self.stayed
         middle = (np.cumsum(customers) - customers / 2) / customers.sum()  # place in the ranking, 0 to 1
-        return np.minimum((CALIBRATION_BINS * middle).astype(np.intp), CALIBRATION_BINS - 1)
+        bins: npt.NDArray[np.intp] = np.minimum((CALIBRATION_BINS * middle).astype(np.intp), CALIBRATION_BINS - 1)
+        return bins
 
     def intervals(self, resamples: int, seed: int) -> dict[str, Interval]:
         """Compute a 95 % bootstrap interval for each metric.

@@ -30,7 +30,7 @@ HOSTILE = (
     "average_monthly_amount_of_everything_that_was_ever_billed_in_the_last_ninety_days",
     "W" * 300,
     "$x_{$ & \\frac",
-    "顧客の月額料金の平均値（過去九十日間）",
+    "顧客の月額料金の平均値・過去九十日間",
     "متوسط الرسوم الشهرية",
     "two\nlines\x00\x1b\u202eflipped",
     "{{ 7 * 7 }} {% raw %}",
@@ -108,7 +108,7 @@ def _draw_feature(
 
 def _contribute(matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     weight = 1.5 / (1 + np.arange(matrix.shape[1]))
-    return (np.tanh(np.nan_to_num(matrix, nan=-5.0) / 10) * weight).astype(np.float32)
+    return np.asarray(np.tanh(np.nan_to_num(matrix, nan=-5.0) / 10) * weight, dtype=np.float32)
 
 
 def _fill(manifest: Manifest) -> Manifest:

@@ -9,7 +9,6 @@ from churn_mlops.errors import ChurnMlopsError
 from churn_mlops.models.frame_encoder import FrameEncoder
 from churn_mlops.training.report.content import Champion, ProfitCurve, ReportContent
 from churn_mlops.training.report.effects import measure_effects, read_contributions
-from churn_mlops.training.report.page import write_report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +40,9 @@ def report_version(
         registry: where the champion to compare it with is.
         profit: None where costs and gains are not known.
     """
+    # matplotlib takes half a second and a writable folder, which no command but training should need
+    from churn_mlops.training.report.page import write_report
+
     encoder = FrameEncoder(table.kinds, settings.data.rare_category_rows)
     matrix = encoder.fit_transform(table.features)
     return write_report(

@@ -34,7 +34,7 @@ def describe_champion(content: ReportContent) -> Section:
             title,
             show_estimate(own[name]),
             show_estimate(other[name]),
-            *_compare(name, own[name].value, other[name].value),
+            *_compare(name, own[name].value - other[name].value),
         )
         for name, title in METRIC_TITLES.items()
     )
@@ -84,13 +84,12 @@ def describe_card(content: ReportContent) -> Section:
                          f"{max(manifest.parity.rows, manifest.parity.edge_rows):.0e} on all rows and edge rows."),
         ("data fingerprint", manifest.data.fingerprint),
         ("made with", ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())),
-        *(("limit", limit) for limit in _limits(manifest)),
+        *(("limits", limit) for limit in _limits(manifest)),
     )  # fmt: skip
     return Section("card", "Model card", facts=facts)
 
 
-def _compare(name: str, own: float, other: float) -> tuple[str, str]:
-    difference = own - other
+def _compare(name: str, difference: float) -> tuple[str, str]:
     if abs(difference) < 0.0005:
         return f"{0:+.3f}", "equal"
     better = (difference < 0) == (name in LOWER_IS_BETTER)

@@ -21,13 +21,8 @@ def describe_leaks(manifest: Manifest) -> Section:
     checks = manifest.evaluation.leak_report
     if not checks:
         return Section("leaks", "Leak report", ("Other ways of holding customers out were not tried.",))
-    rows = tuple(
-        (check.scheme, _show(check.roc_auc), _show(check.log_loss), f"{check.note[:1].upper()}{check.note[1:]}")
-        for check in checks
-    )
-    table = Table(
-        "The same model, held out in other ways", ("held out", "ROC AUC", "log loss", "what it means"), rows, 1
-    )
+    rows = tuple((check.scheme, check.note, _show(check.roc_auc), _show(check.log_loss)) for check in checks)
+    table = Table("The same model, held out in other ways", ("held out", "note", "ROC AUC", "log loss"), rows, 2)
     sentences = (
         "A figure that is better than the honest one was helped by something that will not be there for new customers.",
         _describe_random_rows(manifest, checks),
@@ -44,16 +39,16 @@ def describe_candidates(manifest: Manifest) -> Section:
     rows = tuple(
         (
             f"{candidate.family} (chosen)" if candidate.chosen else candidate.family,
+            "exact" if candidate.explainable else "approximate",
+            ", ".join(f"{name} {_write(value)}" for name, value in candidate.settings.items()) or "none",
             f"{candidate.log_loss:.4f}",
             f"{candidate.worse_by:.4f} ± {candidate.standard_error:.4f}",
-            "exact" if candidate.explainable else "approximate",
             f"{candidate.fit_seconds:,.1f}",
-            ", ".join(f"{name} {value}" for name, value in candidate.settings.items()) or "none to tune",
         )
         for candidate in sorted(candidates, key=lambda candidate: candidate.log_loss)
     )
-    header = ("family", "log loss", "worse by ± standard error", "reasons", "seconds", "settings")
-    table = Table("Families on the same folds (lower log loss is better)", header, rows)
+    header = ("family", "reasons", "settings", "log loss", "worse by ± standard error", "seconds")
+    table = Table("Families on the same folds (lower log loss is better)", header, rows, 3)
     return Section("candidates", "Candidates", (_describe_choice(candidates),), tables=(table,))
 
 
@@ -65,10 +60,12 @@ def describe_learning(manifest: Manifest) -> Section:
         return Section("learning", "Learning curve", (sentence,))
     before, last = points[-2:]
     gain = last.roc_auc - before.roc_auc
+    verdict = (
+        "would most likely help" if gain >= _NOTEWORTHY else "of the same kind would hardly help; better columns may"
+    )
     sentence = (
         f"From {before.customers:,} to {last.customers:,} customers the ROC AUC "
-        f"{'rose' if gain > 0 else 'fell'} by {abs(gain):.3f}: more customers "
-        f"{'would most likely help' if gain >= _NOTEWORTHY else 'of the same kind would hardly help; better columns may'}."
+        f"{'rose' if gain > 0 else 'fell'} by {abs(gain):.3f}: more customers {verdict}."
     )
     rows = tuple((f"{point.customers:,}", f"{point.roc_auc:.3f}", f"{point.log_loss:.3f}") for point in points)
     table = Table("The same in figures", ("customers", "ROC AUC", "log loss"), rows, 0, folded=True)
@@ -87,8 +84,8 @@ def describe_segments(manifest: Manifest) -> Section:
     off = [segment for segment in segments if _verdict(segment) != "fits"]
     sentence = (
         f"In {len(off)} of {len(segments)} segments the 95 % interval of predicted less observed churn rate does not "
-        f"hold 0; by chance alone about {0.05 * len(segments):.0f} would not. A gap above 0 says that the model expects "
-        f"more churn than there is."
+        f"hold 0; by chance alone about {0.05 * len(segments):.0f} would not. A gap above 0 says that the model "
+        f"expects more churn than there is."
     )
     rows = cut_rows((_row(segment) for segment in segments), MOST_SEGMENTS)
     header = ("column", "value", "verdict", "customers", "left", "predicted", "flagged", "ROC AUC", "gap")
@@ -123,6 +120,7 @@ def _describe_choice(candidates: tuple[CandidateScore, ...]) -> str:
 
 
 def _row(segment: SegmentMetrics) -> tuple[str, ...]:
+    gap = segment.calibration_gap
     return (
         segment.column,
         segment.value,
@@ -132,7 +130,7 @@ def _row(segment: SegmentMetrics) -> tuple[str, ...]:
         f"{segment.mean_probability:.3f}",
         f"{segment.selection_rate:.1%}",
         _show(segment.roc_auc),
-        f"{segment.calibration_gap.value:+.3f} [{segment.calibration_gap.low:+.3f}, {segment.calibration_gap.high:+.3f}]",
+        f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]",
     )
 
 
@@ -142,5 +140,9 @@ def _verdict(segment: SegmentMetrics) -> str:
     return "too low" if segment.calibration_gap.high < 0 else "fits"
 
 
+def _write(setting: float | int | str) -> str:
+    return f"{setting:.3g}" if isinstance(setting, float) else str(setting)
+
+
 def _show(figure: float | None) -> str:
-    return "–" if figure is None else f"{figure:.3f}"
+    return "n/a" if figure is None else f"{figure:.3f}"

@@ -91,7 +91,8 @@ def bin_calibration(counts: ScoreCounts) -> CalibrationBins:
     bins = counts.calibration_bins()
     every = counts.churned + counts.stayed
     customers, churned, predicted = (
-        np.bincount(bins, weights, CALIBRATION_BINS)[::-1] for weights in (every, counts.churned, every * counts.scores)
+        np.bincount(bins, weights, CALIBRATION_BINS)[::-1].astype(np.float64)
+        for weights in (every, counts.churned, every * counts.scores)
     )
     filled = customers > 0  # many equal scores can leave a bin empty
     customers, churned, predicted = customers[filled], churned[filled], predicted[filled]

@@ -9,7 +9,7 @@ import unicodedata
 import warnings
 import xml.etree.ElementTree as ET
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
@@ -40,7 +40,7 @@ _VARIABLES: Final = {
     THIRD: "var(--third)",
     FILL: "var(--fill)",
 }
-_STYLE: Final = {
+_STYLE: Final[dict[Any, Any]] = {
     "axes.axisbelow": True,
     "axes.edgecolor": QUIET,
     "axes.facecolor": "none",
