@@ -133,7 +133,7 @@ def _inline(svg: bytes, name: str, description: str) -> Markup:
         _rewrite(element, name, targets)
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute)
-    root.attrib.update({"role": "img", "aria-label": description})
+    root.attrib.update({"role": "img", "aria-label": shorten(description, 120)})
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - ElementTree has escaped every text in it
 
 

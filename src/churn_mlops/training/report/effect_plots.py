@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from churn_mlops.training.report.drawing import FILL, INK, MAIN, PERCENT, QUIET, draw, shorten
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from churn_mlops.training.report.content import Effect, PairEffect
 
 _CONTRIBUTION: Final = "contribution\n(log-odds)"
+_SHADES: Final = colormaps["cividis"].resampled(9)
+"""Told apart by their brightness too; more shades than a few would make the bar beside them a picture."""
+
 _NAMED_TICKS: Final = 6
 _SEEN: Final = 0.01
 """Whiskers shorter than this share of a figure are rounding, or cannot be seen."""
@@ -58,7 +62,7 @@ def plot_pair(pair: PairEffect, name: str) -> Markup:
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         largest = float(np.abs(pair.contribution).max()) or 1.0
-        cells = axes.pcolormesh(pair.contribution, cmap="cividis", vmin=-largest, vmax=largest, rasterized=False)
+        cells = axes.pcolormesh(pair.contribution, cmap=_SHADES, vmin=-largest, vmax=largest)
         _label_cells(axes, pair)
         axes.grid(visible=False)
         figure.colorbar(cells, ax=axes, label="contribution (log-odds)")
