@@ -11,9 +11,6 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_contents import make_full_content
-
-from churn_mlops.training.report.page import write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,20 +44,14 @@ document.getElementById("page").addEventListener("load", event => {
 """
 
 
-@pytest.fixture(scope="module")
-def report() -> bytes:
-    """A report with every section, 60 features and hostile names."""
-    return write_report(make_full_content())
-
-
 @pytest.fixture(scope="module", params=[390, 1400])
-def look(request: pytest.FixtureRequest, report: bytes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def look(request: pytest.FixtureRequest, full_page: bytes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a browser finds in the report at a width, and what it had to say about it."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("needs a browser on PATH to look at the report with: chromium or google-chrome")
     folder = tmp_path_factory.mktemp("browser")
-    content = html.escape(report.decode())
+    content = html.escape(full_page.decode())
     (folder / "look.html").write_text(
         LOOK.replace("WIDTH", str(request.param)).replace("CONTENT", content), encoding="utf-8"
     )
