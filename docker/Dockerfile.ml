@@ -48,7 +48,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PIP_NO_CACHE_DIR=1 \
     ORT_DISABLE_TELEMETRY=1 \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    MPLCONFIGDIR=/tmp/matplotlib
 COPY --link --from=packages /opt/venv /opt/venv
 COPY config config
 RUN --mount=type=bind,from=build,source=/dist,target=/dist \

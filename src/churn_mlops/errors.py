@@ -117,6 +117,15 @@ class PromotionRefused(ChurnMlopsError):
         )
 
 
+class NoReport(RegistryError):
+    """A version has no report."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"Version {version} was written without a report, as the bundled sample is; churn-mlops train writes one."
+        )
+
+
 class NoModel(ChurnMlopsError):
     """No model is loaded, so nothing can be scored."""
 
