@@ -72,7 +72,7 @@ def test_the_page_is_well_formed(full_page: bytes) -> None:
 def test_the_page_needs_nothing_from_elsewhere(full_page: bytes) -> None:
     """There is no address in it, no script, and a policy that forbids to load anything."""
     page = Page(full_page)
-    assert not {"script", "link", "img", "iframe", "object"} & page.tags
+    assert not {"script", "link", "img", "image", "iframe", "object"} & page.tags
     assert b"://" not in full_page
     assert re.findall(rb"@import|url\((?!#)", full_page) == []
     assert b"default-src 'none'" in full_page

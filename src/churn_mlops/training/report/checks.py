@@ -84,7 +84,7 @@ def describe_segments(manifest: Manifest) -> Section:
     off = [segment for segment in segments if _verdict(segment) != "fits"]
     sentence = (
         f"In {len(off)} of {len(segments)} segments the 95 % interval of predicted less observed churn rate does not "
-        f"hold 0; by chance alone it would in 95 of 100. A gap above 0 says that the model "
+        f"hold 0; of well calibrated ones, 5 in 100 would not. A gap above 0 says that the model "
         f"expects more churn than there is."
     )
     rows = cut_rows((_row(segment) for segment in segments), MOST_SEGMENTS)
