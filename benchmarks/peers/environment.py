@@ -15,7 +15,7 @@ def peer_python(name: str) -> str:
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        wanted = ["-r", HERE / f"requirements-{name}.txt"]
-        subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True, stderr=subprocess.DEVNULL)
+        wanted = str(HERE / f"requirements-{name}.txt")
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", wanted], check=True, stderr=subprocess.DEVNULL)
         (folder / "complete").touch()
     return str(python)

@@ -59,8 +59,8 @@ def describe_ranking(content: ReportContent) -> Section:
     )
     point = own.at(threshold)
     sentences = [
-        f"At the decision threshold {threshold:.2f}{_of_whom(content)}, "
-        f"{own.contacted_share[point]:.1%} of the customers are predicted to leave; they are {own.true_positive_rate[point]:.1%} of the churners and "
+        f"At the decision threshold {threshold:.2f}{_of_whom(content)}, {own.contacted_share[point]:.1%} of the "
+        f"customers are predicted to leave; they are {own.true_positive_rate[point]:.1%} of the churners and "
         f"{own.false_positive_rate[point]:.1%} of the stayers."
     ]
     distinct = len(counts[THIS].scores)
