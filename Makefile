@@ -41,11 +41,11 @@ lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
 	echo 'flit_core>=3.11,<5' | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o requirements/build.txt
 
-# the bundled sample version (docs/decisions/0005): trained here, kept in git without its estimator
+# the bundled sample version (docs/decisions/0005): trained here, kept in git without what serving does not need
 sample-model: .venv/ml-installed
 	rm -rf build/sample && CHURN_MLOPS__ARTIFACTS__PATH=build/sample $(BIN)/churn-mlops train
 	git rm -rq --ignore-unmatch artifacts/models && mkdir -p artifacts/models
-	rm -f build/sample/models/*/model.joblib && cp -r build/sample/models/* artifacts/models/ && rm -rf build
+	rm -f build/sample/models/*/model.joblib build/sample/models/*/report.html build/sample/models/*/out_of_fold.csv && cp -r build/sample/models/* artifacts/models/ && rm -rf build
 	git add -f artifacts/models
 
 clean:

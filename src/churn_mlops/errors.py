@@ -70,6 +70,16 @@ class ParityError(ChurnMlopsError):
         )
 
 
+class MissingLibrary(ChurnMlopsError):
+    """A library of the operating system that a package needs is not installed."""
+
+    def __init__(self, package: str, problem: OSError) -> None:
+        super().__init__(
+            f"{package} cannot be loaded ({problem}). On Debian and Ubuntu, apt-get install libgomp1 brings what it "
+            f"needs; training.model logistic and ebm do without."
+        )
+
+
 class RegistryError(ChurnMlopsError):
     """The registry cannot do what was asked."""
 
@@ -104,6 +114,15 @@ class PromotionRefused(ChurnMlopsError):
         super().__init__(
             f"Version {version} is not promoted. {' '.join(reasons)} To promote it all the same, give --force and "
             f"--reason; both are recorded."
+        )
+
+
+class NoReport(RegistryError):
+    """A version has no report."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"Version {version} was written without a report, as the bundled sample is; churn-mlops train writes one."
         )
 
 

@@ -113,11 +113,11 @@ def test_threads_follow_the_cpu_quota(engine: Engine, container: Start) -> None:
 
 
 def test_nothing_but_what_runs_is_inside(engine: Engine) -> None:
-    """No compiler, cache, test, stub, source tree or estimator; and byte-code for every module."""
+    """No compiler, cache, test, stub, source tree, estimator or report; and byte-code for every module."""
     look = r"""
         command -v gcc cc make uv
         ls -d /build /dist /opt/build /root/.cache 2>/dev/null
-        find /app -name model.joblib
+        find /app -name model.joblib -o -name report.html
         find /opt/venv -name tests -o -name '*.pyi'
         cd /opt/venv/lib/python3*/site-packages
         find . -name '*.py' -size +0 | while read -r module; do

@@ -12,7 +12,7 @@ from version_drafts import FILES, make_draft, register_some
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.scorer import load_champion
 from churn_mlops.registry.baking import copy_champion
-from churn_mlops.registry.manifest import GRAPH, MANIFEST
+from churn_mlops.registry.manifest import GRAPH, MANIFEST, OUT_OF_FOLD, REPORT
 from churn_mlops.registry.reading import Aliases, Registry
 from churn_mlops.registry.writing import register
 
@@ -25,8 +25,10 @@ def _list_files(root: Path) -> set[str]:
 
 
 def test_only_what_serves_the_champion_is_copied(tmp_path: Path) -> None:
-    """Neither the estimator, nor the challenger, nor the rejects, nor the lock goes into an image."""
-    source, (champion, _) = register_some(tmp_path / "from", 2)
+    """Neither estimator, report and predictions, nor the challenger, nor the rejects, nor the lock go into an image."""
+    source = Registry(tmp_path / "from")
+    files = {**FILES, REPORT: b"report", OUT_OF_FOLD: b"customer,probability"}
+    champion, _ = (register(source, make_draft(number), files).version for number in range(2))
     (tmp_path / "from" / "rejects").mkdir()
     (tmp_path / "from" / "rejects" / "customers.csv").write_text("row,reason,text\n")
     assert copy_champion(source, Registry(tmp_path / "to")) == champion

@@ -10,8 +10,10 @@ import typer
 import churn_mlops
 from churn_mlops.api.server import serve as serve_api
 from churn_mlops.cli.models import models
+from churn_mlops.cli.report import report
 from churn_mlops.config import load_settings
-from churn_mlops.training.train_baseline import Config, train
+from churn_mlops.training.train_baseline import Config
+from churn_mlops.training.train_candidate import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +23,7 @@ app = typer.Typer(
     epilog="Start with: churn-mlops train, then churn-mlops serve. Every command explains itself with --help.",
 )
 app.command()(train)
+app.command()(report)
 app.add_typer(models, name="models")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-import lightgbm
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
 
 from churn_mlops.cpu_quota import available_cpus
+from churn_mlops.errors import MissingLibrary
 from churn_mlops.models.folds import deal_bags
 from churn_mlops.models.trees import Split, Tree
 
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
 _MOST_ROUNDS = 2000
 _PATIENCE_ROUNDS = 30
+
+
+def import_lightgbm() -> Any:
+    """Import LightGBM.
+
+    Raises:
+        MissingLibrary: the machine has no OpenMP runtime; no other package of ours needs one of the system's.
+    """
+    try:
+        import lightgbm
+    except OSError as error:
+        raise MissingLibrary("LightGBM", error) from error
+    return lightgbm
 
 
 class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -57,6 +70,7 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
             held_out_log_odds_: float64 [rows], each row's by the bag that held it out. They choose between settings,
                 but are no evaluation: the bag was stopped where they were best.
         """
+        import_lightgbm()
         held_out = deal_bags(matrix, churned, self.bags, self.seed)
         # a thread for each bag: LightGBM's own threads wait for each other at every split, which on small tables, or
         # beside other work, takes longer than the splits
@@ -82,6 +96,7 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
     def _fit_bag(
         self, matrix: Floats, churned: npt.NDArray[np.bool_], held_out: npt.NDArray[np.bool_], bag: int
     ) -> Any:
+        lightgbm = import_lightgbm()
         data = lightgbm.Dataset(matrix[~held_out], churned[~held_out], free_raw_data=True)
         watched = data.create_valid(matrix[held_out], churned[held_out])
         parameters = {

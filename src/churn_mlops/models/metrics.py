@@ -76,9 +76,7 @@ class ScoreCounts:
         all_left, all_stayed, all_customers = left.sum(), stayed.sum(), customers.sum()
         left_above, above = np.cumsum(left), np.cumsum(customers)
         clipped = np.clip(score, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-        middle = (above - customers / 2) / all_customers  # place in the ranking, 0 to 1
-        bins = np.minimum((CALIBRATION_BINS * middle).astype(int), CALIBRATION_BINS - 1)
-        gaps = np.bincount(bins, left - customers * score)
+        gaps = np.bincount(self.calibration_bins(), left - customers * score)
         best = LIFT_SHARE * all_customers
         share_in_best = np.clip((best - (above - customers)) / np.maximum(customers, 1), 0, 1)
         return Metrics(
@@ -89,6 +87,13 @@ class ScoreCounts:
             calibration_error=float(np.abs(gaps).sum() / all_customers),
             lift_at_10=float((left @ share_in_best) / best / (all_left / all_customers)),
         )
+
+    def calibration_bins(self) -> npt.NDArray[np.intp]:
+        """Put each score, with all its customers, into one of ten bins of equally many; int [distinct], from 0."""
+        customers = self.churned + self.stayed
+        middle = (np.cumsum(customers) - customers / 2) / customers.sum()  # place in the ranking, 0 to 1
+        bins: npt.NDArray[np.intp] = np.minimum((CALIBRATION_BINS * middle).astype(np.intp), CALIBRATION_BINS - 1)
+        return bins
 
     def intervals(self, resamples: int, seed: int) -> dict[str, Interval]:
         """Compute a 95 % bootstrap interval for each metric.

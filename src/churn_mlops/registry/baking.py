@@ -1,4 +1,4 @@
-"""Copies what an image serves, and nothing else: the champion's folder without its estimator and training rows."""
+"""Copies what an image serves, and nothing else: the champion's manifest and graph."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from churn_mlops.errors import ChurnMlopsError
-from churn_mlops.registry.manifest import ESTIMATOR, OUT_OF_FOLD
+from churn_mlops.registry.manifest import GRAPH, MANIFEST
 from churn_mlops.registry.reading import Aliases, Registry
 
 
@@ -25,8 +25,9 @@ def copy_champion(source: Registry, target: Registry) -> str | None:
         return None
     version = source.champion()
     source.read_file(source.read(version))
-    not_served = shutil.ignore_patterns(ESTIMATOR, OUT_OF_FOLD)
-    shutil.copytree(source.models / version, target.models / version, ignore=not_served)
+    (target.models / version).mkdir()
+    for name in (MANIFEST, GRAPH):
+        shutil.copyfile(source.models / version / name, target.models / version / name)
     if source.aliases() is not None:
         target.aliases_file.parent.mkdir(parents=True, exist_ok=True)
         target.aliases_file.write_text(Aliases(champion=version).model_dump_json(indent=2) + "\n")

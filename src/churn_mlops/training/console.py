@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from churn_mlops.training.evaluation_console import show_evaluation
+from churn_mlops.training.wording import LOWER_IS_BETTER, METRIC_TITLES, show_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
-    from churn_mlops.registry.manifest import Decision, Estimate, Manifest
+    from churn_mlops.registry.manifest import Decision, Manifest
     from churn_mlops.training.job import TrainedVersion
     from churn_mlops.training.steps import Observer, Step
-
-_TITLES: Final = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "calibration_error": "calibration error",
-    "lift_at_10": "lift at 10 %",
-}
-_LOWER_IS_BETTER: Final = ("log_loss", "brier", "calibration_error")
 
 
 @contextmanager
@@ -92,7 +83,7 @@ def _describe_data(manifest: Manifest) -> Iterator[str]:
 
 def _describe_outcome(trained: TrainedVersion) -> Iterator[str]:
     manifest = trained.manifest
-    yield f"lower is better: {', '.join(_TITLES[name] for name in _LOWER_IS_BETTER)}"
+    yield f"lower is better: {', '.join(METRIC_TITLES[name] for name in LOWER_IS_BETTER)}"
     yield f"evaluated {manifest.evaluation.method}"
     yield from _describe_decision(manifest.decision)
     difference = max(manifest.parity.rows, manifest.parity.edge_rows)
@@ -113,9 +104,10 @@ def _describe_decision(decision: Decision) -> Iterator[str]:
             f"{share:.1%} of the customers, {reached:.1%} of the churners"
         )
     if profit is not None:
-        yield f"contacting them earns {_show(profit.chosen.per_customer)} per customer more than contacting nobody,"
-        everybody, top_decile = profit.everybody.chosen_gain, profit.top_decile.chosen_gain
-        yield f"{_show(everybody)} more than everybody, {_show(top_decile)} more than the tenth most at risk"
+        rules = profit.chosen.per_customer, profit.everybody.chosen_gain, profit.top_decile.chosen_gain
+        nobody, everybody, top_decile = map(show_estimate, rules)
+        yield f"contacting them earns {nobody} per customer more than contacting nobody,"
+        yield f"{everybody} more than everybody, {top_decile} more than the tenth most at risk"
 
 
 def _table(manifest: Manifest) -> Table:
@@ -132,10 +124,6 @@ def _table(manifest: Manifest) -> Table:
 def _rows(manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
     evaluation = manifest.evaluation
     yield "metric", f"{manifest.model} [95 % interval]", f"best rule: {evaluation.best_rule.column}", "no skill"
-    for name, title in _TITLES.items():
+    for name, title in METRIC_TITLES.items():
         rule = evaluation.best_rule.metrics[name].value
-        yield title, _show(evaluation.metrics[name]), f"{rule:.3f}", f"{evaluation.no_skill[name]:.3f}"
-
-
-def _show(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        yield title, show_estimate(evaluation.metrics[name]), f"{rule:.3f}", f"{evaluation.no_skill[name]:.3f}"

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from churn_mlops.errors import MissingLibrary
 from churn_mlops.training.candidates import Candidate, blend, choose, cross_validate
 from churn_mlops.training.tuning import tune
 
@@ -56,12 +57,17 @@ def run_contest(
         steps: told of each tuning and fold.
     """
     families = _FITTED[model]
-    candidates = [
-        _run_family(family, settings.training.budget_seconds / len(families), table, fold, settings, steps)
-        for family in families
-    ]
-    if model in ("blend", "auto"):
-        members = [candidate for candidate in candidates if candidate.family != "logistic"]
+    budget_seconds = settings.training.budget_seconds / len(families)
+    candidates = []
+    for family in families:
+        try:
+            candidates.append(_run_family(family, budget_seconds, table, fold, settings, steps))
+        except MissingLibrary as error:
+            if model != "auto":
+                raise
+            steps.detail(f"left out: {error}")
+    members = [candidate for candidate in candidates if candidate.family != "logistic"]
+    if model in ("blend", "auto") and len(members) > 1:
         candidates.append(blend(members, table.churned, fold))
     if model == "blend":
         return Contest(tuple(candidates), candidates[-1])

@@ -1,4 +1,4 @@
-"""Shows how far a version's figures can be trusted: its leak report, its segments and its learning curve."""
+"""Shows beside a version's metrics what they are worth: other candidates, leak report, segments, learning curve."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from churn_mlops.registry.manifest import Estimate, Evaluation, Manifest
+    from churn_mlops.registry.manifest import CandidateScore, Estimate, Evaluation, Manifest
 
 
 def show_evaluation(console: Console, manifest: Manifest) -> None:
     """Show what was measured beside the metrics; nothing is said of what the configuration switched off."""
     evaluation = manifest.evaluation
+    if len(evaluation.candidates) > 1:
+        _show_rows(console, list(_candidate_rows(evaluation)))
+        _say(console, describe_choice(evaluation.candidates))
     if evaluation.leak_report:
         _show_rows(console, list(_leak_rows(evaluation)))
         for check in evaluation.leak_report:
@@ -29,6 +32,33 @@ def show_evaluation(console: Console, manifest: Manifest) -> None:
         _say(console, "left: base rate; gap: mean probability less base rate, * where its interval leaves out 0")
     if evaluation.learning_curve:
         _say(console, describe_learning_curve(evaluation.learning_curve, manifest.data.rows_used))
+
+
+def describe_choice(candidates: Sequence[CandidateScore]) -> str:
+    """Say which candidate was chosen, and what it costs if it is not the best one."""
+    chosen = next(candidate for candidate in candidates if candidate.chosen)
+    best = min(candidates, key=lambda candidate: candidate.log_loss)
+    if chosen is best:
+        return f"{chosen.family} has the lowest log loss and was chosen"
+    if not chosen.explainable:
+        return f"{chosen.family} was asked for; {best.family} has a log loss lower by {chosen.worse_by:.4f}"
+    return (
+        f"{chosen.family} was chosen for its exact reasons: that costs {chosen.worse_by:.4f} of log loss against "
+        f"{best.family}, which is within one standard error of the difference ({chosen.standard_error:.4f})"
+    )
+
+
+def _candidate_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
+    yield "candidate", "log loss", "worse by", "reasons", "calibration", "seconds"
+    for candidate in evaluation.candidates:
+        yield (
+            f"{candidate.family} (chosen)" if candidate.chosen else candidate.family,
+            f"{candidate.log_loss:.4f}",
+            f"{candidate.worse_by:.4f} ± {candidate.standard_error:.4f}",
+            "exact" if candidate.explainable else "against typical",
+            str(candidate.settings.get("calibration", "")),
+            f"{candidate.fit_seconds:.1f}",
+        )
 
 
 def _leak_rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:

@@ -24,6 +24,7 @@ from churn_mlops.registry.manifest import (
     ESTIMATOR,
     GRAPH,
     OUT_OF_FOLD,
+    REPORT,
     Calibration,
     DataSummary,
     Explanation,
@@ -39,6 +40,7 @@ from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.out_of_fold import collect_out_of_fold
 from churn_mlops.training.refitting import refit
+from churn_mlops.training.report.assembly import report_version
 from churn_mlops.training.steps import Observer, Steps
 
 if TYPE_CHECKING:
@@ -130,8 +132,12 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         libraries={name: library_version(name) for name in _LIBRARIES},
         files={},
     )
-    out_of_fold = collect_out_of_fold(table, fitted.signature, fold, probability).to_csv()
-    files = {GRAPH: exported.graph, ESTIMATOR: _dump(fitted), OUT_OF_FOLD: out_of_fold}
+    files = {
+        GRAPH: exported.graph,
+        ESTIMATOR: _dump(fitted),
+        OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, fold, probability).to_csv(),
+        REPORT: report_version(draft, exported.graph, table, probability, settings, registry),
+    }
     manifest = register(registry, draft, files)
     return TrainedVersion(manifest, registry.champion(), rejects)
 

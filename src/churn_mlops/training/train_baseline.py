@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,7 +13,10 @@ from churn_mlops.command_line import run_command
 from churn_mlops.config import load_settings
 from churn_mlops.registry.reading import Registry
 from churn_mlops.training.console import show_steps, show_version
-from churn_mlops.training.job import train_baseline
+from churn_mlops.training.job import train as train_model
+
+if TYPE_CHECKING:
+    from churn_mlops.training.contest import Model
 
 Config = Annotated[
     Path | None,
@@ -21,12 +24,12 @@ Config = Annotated[
 ]
 
 
-def train(
-    config: Config = None,
-    if_no_champion: Annotated[
-        bool, typer.Option("--if-no-champion", help="Do nothing where a champion was registered already.")
-    ] = False,
-) -> None:
+IfNoChampion = Annotated[
+    bool, typer.Option("--if-no-champion", help="Do nothing where a champion was registered already.")
+]
+
+
+def train(config: Config = None, if_no_champion: IfNoChampion = False) -> None:
     r"""Train a calibrated logistic regression on the customer table, evaluate it honestly, and register it.
 
     The table is the one that data.* in the configuration names; as shipped,
@@ -38,8 +41,15 @@ def train(
     CHURN_MLOPS__DATA__SOURCE=table \
     CHURN_MLOPS__DATA__PATH=data/customers.csv \
     CHURN_MLOPS__DATA__TARGET=churned \
-    CHURN_MLOPS__DATA__POSITIVE_LABEL=yes churn-mlops train
+    CHURN_MLOPS__DATA__POSITIVE_LABEL=yes python -m churn_mlops.training.train_baseline
+
+    Better models: python -m churn_mlops.training.train_candidate
     """
+    run_training("logistic", config, if_no_champion)
+
+
+def run_training(model: Model | None, config: Path | None, if_no_champion: bool) -> None:
+    """Train and show it; without a model, the one that `training.model` names."""
     settings = load_settings(config)
     console = Console()
     registry = Registry(settings.artifacts.path)
@@ -47,7 +57,7 @@ def train(
         console.print(f"{registry.champion()} is champion already; nothing to train.", highlight=False)
         return
     with show_steps(console) as observe:
-        trained = train_baseline(settings, observe)
+        trained = train_model(settings, model or settings.training.model, observe)
     show_version(console, trained)
 
 
