@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import joblib
 import pytest
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from churn_mlops.models.churn_model import ChurnModel
+
 
 @pytest.fixture(scope="session")
 def sample_features() -> pd.DataFrame:
@@ -28,10 +30,11 @@ def sample_features() -> pd.DataFrame:
 
 
 @pytest.fixture
-def sample_estimator(sample_registry: Registry) -> Any:
-    """The fitted, calibrated estimator of the sample version."""
+def sample_estimator(sample_registry: Registry) -> ChurnModel:
+    """The fitted estimator of the sample version."""
     manifest = sample_registry.read(sample_registry.champion())
-    return joblib.load(io.BytesIO(sample_registry.read_file(manifest, ESTIMATOR)))
+    estimator: ChurnModel = joblib.load(io.BytesIO(sample_registry.read_file(manifest, ESTIMATOR)))
+    return estimator
 
 
 @pytest.fixture

@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 from churn_mlops.inference.encoding import InputQuality, Value, encode_customer
 from churn_mlops.models.frame_encoder import FrameEncoder
 from churn_mlops.models.parity import build_edge_rows
-from churn_mlops.models.signature import OTHER_CATEGORY, Feature, Signature
+from churn_mlops.models.signature import Feature, Signature
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from churn_mlops.models.churn_model import ChurnModel
     from churn_mlops.training.job import TrainedVersion
 
 SIGNATURE = Signature(
     features=(
         Feature(name="age", kind="numeric", minimum=18, maximum=90, typical=40.0),
-        Feature(name="plan", kind="categorical", categories=("basic", "plus"), rare_categories=("gold",)),
+        Feature(
+            name="plan", kind="categorical", categories=("basic", "plus"), other_code=0.5, rare_categories=("gold",)
+        ),
         Feature(name="paperless", kind="boolean", typical=True),
         Feature(name="empty", kind="numeric"),
     )
@@ -46,18 +49,18 @@ def encode_all(frame: pd.DataFrame, signature: Signature) -> npt.NDArray[np.floa
 
 
 def test_every_customer_of_the_sample_is_encoded_as_in_training(
-    sample_version: TrainedVersion, sample_estimator: Any, sample_features: pd.DataFrame
+    sample_version: TrainedVersion, sample_estimator: ChurnModel, sample_features: pd.DataFrame
 ) -> None:
     """On all 7,043 rows, encode_customer gives what FrameEncoder gives, bit for bit."""
-    expected = sample_estimator.calibrated_classifiers_[0].estimator[0].transform(sample_features)
+    expected = sample_estimator.encoder_.transform(sample_features)
     found = encode_all(sample_features, sample_version.manifest.signature)
     np.testing.assert_array_equal(found, expected.astype(np.float32))
 
 
-def test_edge_rows_are_encoded_as_in_training(sample_version: TrainedVersion, sample_estimator: Any) -> None:
+def test_edge_rows_are_encoded_as_in_training(sample_version: TrainedVersion, sample_estimator: ChurnModel) -> None:
     """On missing, unseen, rare and extreme values, encode_customer gives what FrameEncoder gives."""
     edge_rows = build_edge_rows(sample_version.manifest.signature)
-    expected = sample_estimator.calibrated_classifiers_[0].estimator[0].transform(edge_rows)
+    expected = sample_estimator.encoder_.transform(edge_rows)
     found = encode_all(edge_rows, sample_version.manifest.signature)
     np.testing.assert_array_equal(found, expected.astype(np.float32))
 
@@ -67,7 +70,7 @@ def test_edge_rows_are_encoded_as_in_training(sample_version: TrainedVersion, sa
 def test_any_number_is_encoded_as_in_training_and_stays_finite(number: float) -> None:
     """No finite number becomes another one than in training, nor infinite."""
     frame = pd.DataFrame({"age": [number]})
-    encoder = FrameEncoder({"age": "numeric"}).fit(frame)
+    encoder = FrameEncoder({"age": "numeric"}).fit(frame, [True])
     row, _ = encode_customer(encoder.signature_, [number])
     assert np.isfinite(row).all()
     np.testing.assert_array_equal(row, encoder.transform(frame).astype(np.float32))
@@ -84,7 +87,7 @@ def test_each_kind_has_its_encoding() -> None:
 def test_a_category_without_a_code_is_another_one(category: str) -> None:
     """Rare and unseen categories share one code; texts match to the letter."""
     row, _ = encode_customer(SIGNATURE, [35, category, False, None])
-    assert row[0, 1] == OTHER_CATEGORY
+    assert row[0, 1] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from churn_mlops.inference.encoding import Value
     from churn_mlops.inference.scorer import Scorer
+    from churn_mlops.models.churn_model import ChurnModel
 
 SIGNATURE = Signature(
     features=(
@@ -91,23 +92,22 @@ def test_a_reason_says_in_words_what_it_says_in_figures(
 
 
 def test_contributions_add_up_to_the_estimators_log_odds(
-    sample_scorer: Scorer, sample_estimator: Any, sample_features: pd.DataFrame
+    sample_scorer: Scorer, sample_estimator: ChurnModel, sample_features: pd.DataFrame
 ) -> None:
     """On every customer and edge row, intercept plus all reasons are the log-odds before calibration, within 1e-5."""
-    model = sample_estimator.calibrated_classifiers_[0].estimator
     signature, intercept = sample_scorer.manifest.signature, sample_scorer.manifest.explanation.intercept
     for frame in (sample_features, build_edge_rows(signature)):
-        scores = sample_scorer.score(model[0].transform(frame).astype(np.float32))
+        scores = sample_scorer.score(sample_estimator.encoder_.transform(frame).astype(np.float32))
         nobody: list[Value] = [None] * len(signature.features)
         reasons = [explain(signature, nobody, contributions, 0) for contributions in scores.contributions]
         total = [intercept + sum(reason.contribution for reason in customer) for customer in reasons]
-        np.testing.assert_allclose(total, model.decision_function(frame), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(total, sample_estimator.decision_function(frame), rtol=0, atol=1e-5)
 
 
 def test_the_average_customer_of_the_training_table_has_no_contributions(
-    sample_scorer: Scorer, sample_estimator: Any, sample_features: pd.DataFrame
+    sample_scorer: Scorer, sample_estimator: ChurnModel, sample_features: pd.DataFrame
 ) -> None:
     """Contributions are against the average customer: over the training rows, each feature's average 0."""
-    matrix = sample_estimator.calibrated_classifiers_[0].estimator[0].transform(sample_features).astype(np.float32)
+    matrix = sample_estimator.encoder_.transform(sample_features).astype(np.float32)
     means = sample_scorer.score(matrix).contributions.astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(means, 0, atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -11,7 +11,9 @@ from onnx import TensorProto, helper
 
 from churn_mlops.errors import NoModel, VersionRefused
 from churn_mlops.inference.scorer import Scorer, load_champion
-from churn_mlops.models.additive import OPSET, AdditiveModel, CategoryTerm, write_graph
+from churn_mlops.models.additive import AdditiveModel, CategoryTerm, write_additive
+from churn_mlops.models.calibration import Calibration
+from churn_mlops.models.graph_builder import OPSET
 from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT, PROBABILITY
 from churn_mlops.models.parity import build_edge_rows
 from churn_mlops.registry.manifest import GRAPH
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from churn_mlops.models.churn_model import ChurnModel
     from churn_mlops.training.job import TrainedVersion
 
 
 def graph_of(features: int) -> bytes:
     """Write a graph that fits any signature with so many features."""
     terms = tuple(CategoryTerm((0.5,), 0.0, 0.0) for _ in range(features))
-    return write_graph(AdditiveModel(terms, 0.0, 1.0, 0.0))
+    return write_additive(AdditiveModel(terms, 0.0), Calibration())
 
 
 def renamed(graph: bytes, old: str, new: str) -> bytes:
@@ -67,10 +70,10 @@ def echo_graph(input_type: int, features: int | None, *, echoed: int) -> bytes:
 
 
 def test_scores_are_the_estimators(
-    sample_scorer: Scorer, sample_estimator: Any, sample_features: pd.DataFrame, sample_version: TrainedVersion
+    sample_scorer: Scorer, sample_estimator: ChurnModel, sample_features: pd.DataFrame, sample_version: TrainedVersion
 ) -> None:
     """Probabilities agree with predict_proba within 1e-6 on every customer, and within 1e-5 on edge rows."""
-    encoder = sample_estimator.calibrated_classifiers_[0].estimator[0]
+    encoder = sample_estimator.encoder_
     for frame, limit in ((sample_features, 1e-6), (build_edge_rows(sample_version.manifest.signature), 1e-5)):
         scores = sample_scorer.score(encoder.transform(frame).astype(np.float32))
         np.testing.assert_allclose(scores.probability, sample_estimator.predict_proba(frame)[:, 1], rtol=0, atol=limit)

@@ -1,4 +1,4 @@
-"""Makes small customer frames of any mix of kinds, and baselines fitted on them."""
+"""Makes small customer frames of any mix of kinds, and models fitted on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from churn_mlops.models.logistic import build_logistic, read_logistic
+from churn_mlops.models.additive import read_additive, write_additive
+from churn_mlops.models.calibration import Calibration
+from churn_mlops.models.churn_model import ChurnModel
+from churn_mlops.models.export import ExportedModel
+from churn_mlops.models.logistic import build_logistic
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,26 +31,43 @@ MIXED: dict[str, Kind] = {
 }
 
 
+SHAPES: dict[str, dict[str, Kind]] = {
+    "mixed kinds": MIXED,
+    "only numeric": {"tenure": "numeric", "charges": "numeric"},
+    "only categorical": {"plan": "categorical", "city": "categorical"},
+    "only boolean and a number": {"tenure": "numeric", "paperless": "boolean", "senior": "boolean"},
+    "a single number": {"tenure": "numeric"},
+    "a single category": {"plan": "categorical"},
+}
+PLATT = Calibration("sigmoid", 0.9, 0.9, 0.2)
+
+
 @dataclass(frozen=True)
 class FittedBaseline:
     """A fitted baseline with what was read off it, and the rows it was fitted on."""
 
-    estimator: Any
-    signature: Signature
+    model: ChurnModel
     additive: AdditiveModel
     frame: pd.DataFrame
-    churned: npt.NDArray[np.bool_]
+
+    @property
+    def signature(self) -> Signature:
+        """The features as learnt."""
+        return self.model.signature
 
     @property
     def matrix(self) -> npt.NDArray[np.float64]:
         """The encoded training rows."""
-        matrix: npt.NDArray[np.float64] = self.pipeline[0].transform(self.frame)
+        return self.encode(self.frame)
+
+    def encode(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Encode customers as the model does."""
+        matrix: npt.NDArray[np.float64] = self.model.encoder_.transform(frame)
         return matrix
 
-    @property
-    def pipeline(self) -> Any:
-        """The pipeline under the calibration."""
-        return self.estimator.calibrated_classifiers_[0].estimator
+    def export(self, additive: AdditiveModel, calibration: Calibration = PLATT) -> ExportedModel:
+        """Write the baseline, or what a test has made of it; the intercept told is the baseline's own."""
+        return ExportedModel(write_additive(additive, calibration), "additive", self.additive.intercept)
 
 
 def make_frame(kinds: dict[str, Kind], rows: int = 400, seed: int = 0, missing_share: float = 0.1) -> pd.DataFrame:
@@ -69,12 +90,16 @@ def draw_churn(frame: pd.DataFrame, seed: int = 0) -> npt.NDArray[np.bool_]:
 
 
 def fit_baseline(
-    kinds: dict[str, Kind], frame: pd.DataFrame, churned: npt.NDArray[np.bool_], rare_category_rows: int = 5
+    kinds: dict[str, Kind],
+    frame: pd.DataFrame,
+    churned: npt.NDArray[np.bool_],
+    rare_category_rows: int = 5,
+    calibration: Calibration = PLATT,
 ) -> FittedBaseline:
-    """Fit the baseline in three folds and read its additive form."""
-    estimator = build_logistic(kinds, rare_category_rows, folds=3, seed=0).fit(frame, churned)
-    signature, additive = read_logistic(estimator, frame)
-    return FittedBaseline(estimator, signature, additive, frame, churned)
+    """Fit the baseline and read its additive form."""
+    model = ChurnModel(kinds, rare_category_rows, build_logistic(kinds), calibration).fit(frame, churned)
+    matrix = model.encoder_.transform(frame)
+    return FittedBaseline(model, read_additive(model.family_.decision_function, model.signature, matrix), frame)
 
 
 def _draw(kind: Kind, random: np.random.Generator, rows: int) -> npt.NDArray[np.object_]:

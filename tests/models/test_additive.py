@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from customer_frames import DTYPES, MIXED, FittedBaseline, draw_churn, fit_baseline, make_frame
+from customer_frames import DTYPES, PLATT, SHAPES, FittedBaseline, draw_churn, fit_baseline, make_frame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from churn_mlops.models.additive import CategoryTerm, LinearTerm, contributions_of, write_graph
+from churn_mlops.models.additive import AdditiveModel, CategoryTerm, LinearTerm, contributions_of, write_additive
+from churn_mlops.models.calibration import Calibration
 from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT, PROBABILITY
 from churn_mlops.models.parity import LIMIT, build_edge_rows, prove_parity
 from churn_mlops.onnx_session import open_session
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from churn_mlops.config.settings import Kind
-
-SHAPES: dict[str, dict[str, Kind]] = {
-    "mixed kinds": MIXED,
-    "only numeric": {"tenure": "numeric", "charges": "numeric"},
-    "only categorical": {"plan": "categorical", "city": "categorical"},
-    "only boolean and a number": {"tenure": "numeric", "paperless": "boolean", "senior": "boolean"},
-    "a single number": {"tenure": "numeric"},
-    "a single category": {"plan": "categorical"},
-}
 
 
 def _fit(name: str) -> FittedBaseline:
@@ -47,18 +39,16 @@ def fitted(request: pytest.FixtureRequest) -> FittedBaseline:
 def test_contributions_and_intercept_add_up_to_the_decision_function(fitted: FittedBaseline) -> None:
     """On all training rows and edge rows the sum is the estimator's own log-odds."""
     for frame in (fitted.frame, build_edge_rows(fitted.signature)):
-        matrix = fitted.pipeline[0].transform(frame)
-        total = fitted.additive.intercept + _contributions(fitted, matrix).sum(axis=1)
-        np.testing.assert_allclose(total, fitted.pipeline[1:].decision_function(matrix), atol=1e-9)
+        total = fitted.additive.intercept + _contributions(fitted, fitted.encode(frame)).sum(axis=1)
+        np.testing.assert_allclose(total, fitted.model.decision_function(frame), atol=1e-9)
 
 
 def test_the_calibrated_sum_is_the_probability(fitted: FittedBaseline) -> None:
-    """Slope and offset turn the sum into exactly what predict_proba says, and rising log-odds raise it."""
-    additive = fitted.additive
-    log_odds = additive.intercept + _contributions(fitted, fitted.matrix).sum(axis=1)
-    probability = 1 / (1 + np.exp(-(additive.calibration_slope * log_odds + additive.calibration_offset)))
-    np.testing.assert_allclose(probability, fitted.estimator.predict_proba(fitted.frame)[:, 1], atol=1e-9)
-    assert additive.calibration_slope > 0
+    """Slope and offset turn the sum into exactly what predict_proba and the graph say."""
+    log_odds = fitted.additive.intercept + _contributions(fitted, fitted.matrix).sum(axis=1)
+    probability = 1 / (1 + np.exp(-(PLATT.a * log_odds + PLATT.c)))
+    np.testing.assert_allclose(probability, fitted.model.predict_proba(fitted.frame)[:, 1], atol=1e-9)
+    np.testing.assert_allclose(probability, _run(fitted, fitted.matrix)[PROBABILITY], atol=1e-7)
 
 
 def test_every_contribution_averages_zero_over_the_training_rows(fitted: FittedBaseline) -> None:
@@ -68,7 +58,7 @@ def test_every_contribution_averages_zero_over_the_training_rows(fitted: FittedB
 
 def test_the_graph_gives_the_same_contributions(fitted: FittedBaseline) -> None:
     """ONNX Runtime and numpy agree, also on codes and numbers that training never held."""
-    matrix = np.vstack([fitted.matrix, fitted.pipeline[0].transform(build_edge_rows(fitted.signature))])
+    matrix = np.vstack([fitted.matrix, fitted.encode(build_edge_rows(fitted.signature))])
     np.testing.assert_allclose(
         _run(fitted, matrix)[CONTRIBUTIONS], _contributions(fitted, matrix), rtol=1e-6, atol=1e-6
     )
@@ -94,7 +84,7 @@ def test_one_row_scores_as_it_does_among_many(fitted: FittedBaseline) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "late_values"),
-    [("numeric", [np.nan, 0, 1, -1e30]), ("boolean", [np.nan, 0, 1]), ("categorical", [np.nan, -1])],
+    [("numeric", [np.nan, 0, 1, -1e30]), ("boolean", [np.nan, 0, 1]), ("categorical", [np.nan, -0.5])],
 )
 def test_a_feature_that_was_never_present_contributes_nothing(kind: Kind, late_values: list[float]) -> None:
     """An always-missing column is carried along at 0, as the solver leaves it, also for a value that turns up later."""
@@ -116,22 +106,32 @@ def test_a_linear_term_is_flat_beyond_its_range(value: float, contribution: floa
     assert contributions_of(term, np.array([value]))[0] == pytest.approx(contribution)
 
 
-@pytest.mark.parametrize(("code", "contribution"), [(0, 0.1), (1, 0.2), (-1, 0.5), (np.nan, 0.9)])
+@pytest.mark.parametrize(
+    ("code", "contribution"), [(0, 0.1), (1, 0.2), (-0.5, 0.5), (0.5, 0.5), (1.5, 0.5), (np.nan, 0.9)]
+)
 def test_a_category_term_is_a_table(code: float, contribution: float) -> None:
     """Each code, any other category, and missing have one contribution each."""
     assert contributions_of(CategoryTerm((0.1, 0.2), 0.5, 0.9), np.array([code]))[0] == contribution
 
 
+def test_the_graph_reads_the_same_table() -> None:
+    """Whole codes, any half and missing give the same in ONNX Runtime; two features do not share a table."""
+    model = AdditiveModel((CategoryTerm((0.1, 0.2), 0.5, 0.9), CategoryTerm((1, 2, 3), 4, 5)), 0.0)
+    codes = np.array([[0, 2.5], [1, 0], [-0.5, 2], [0.5, np.nan], [1.5, 1], [np.nan, -0.5]])
+    found = open_session(write_additive(model, Calibration())).run([CONTRIBUTIONS], {INPUT: codes.astype(np.float32)})
+    np.testing.assert_allclose(found[0], [[0.1, 4], [0.2, 1], [0.5, 3], [0.5, 5], [0.5, 2], [0.9, 4]], rtol=1e-6)
+
+
 def test_the_graph_needs_no_recent_runtime() -> None:
-    """It is checked by ONNX, in the standard operators of a version that runtimes have known for years."""
-    graph = onnx.load_from_string(write_graph(_fit("mixed kinds").additive))
-    assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 17)]
+    """It is checked by ONNX, in operators of versions that runtimes have known for years."""
+    graph = onnx.load_from_string(write_additive(_fit("mixed kinds").additive, PLATT))
+    assert [(opset.domain, opset.version) for opset in graph.opset_import] == [("", 17), ("ai.onnx.ml", 3)]
 
 
 def test_equal_models_are_written_as_equal_bytes() -> None:
     """The graph's hash names its content: nothing of the moment gets into it."""
     additive = _fit("mixed kinds").additive
-    assert write_graph(additive) == write_graph(dataclasses.replace(additive))
+    assert write_additive(additive, PLATT) == write_additive(dataclasses.replace(additive), PLATT)
 
 
 NUMBERS = st.one_of(
@@ -169,8 +169,7 @@ def test_any_frame_is_exported_faithfully(
     """Whatever a small frame holds, the graph that is read off the fitted estimator passes the parity check."""
     kinds, frame, churned = drawn
     fitted = fit_baseline(kinds, frame, churned, rare_category_rows=2)
-    graph = write_graph(fitted.additive)
-    parity = prove_parity(graph, fitted.estimator, fitted.signature, fitted.additive.intercept, frame)
+    parity = prove_parity(fitted.export(fitted.additive), fitted.model, frame)
     assert max(parity.rows, parity.edge_rows) <= LIMIT
 
 
@@ -179,6 +178,6 @@ def _contributions(fitted: FittedBaseline, matrix: npt.NDArray[np.float64]) -> n
 
 
 def _run(fitted: FittedBaseline, matrix: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float32]]:
-    session = open_session(write_graph(fitted.additive))
+    session = open_session(write_additive(fitted.additive, PLATT))
     outputs = [PROBABILITY, CONTRIBUTIONS]
     return dict(zip(outputs, session.run(outputs, {INPUT: matrix.astype(np.float32)}), strict=True))

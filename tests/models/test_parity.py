@@ -9,11 +9,13 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from customer_frames import MIXED, FittedBaseline, draw_churn, fit_baseline, make_frame
+from customer_frames import MIXED, PLATT, FittedBaseline, draw_churn, fit_baseline, make_frame
 from onnx import helper, numpy_helper
 
 from churn_mlops.errors import ParityError
-from churn_mlops.models.additive import AdditiveModel, CategoryTerm, LinearTerm, write_graph
+from churn_mlops.models.additive import AdditiveModel, CategoryTerm, LinearTerm
+from churn_mlops.models.calibration import Calibration
+from churn_mlops.models.export import ExportedModel
 from churn_mlops.models.graph_contract import CONTRIBUTIONS
 from churn_mlops.models.parity import LIMIT, Parity, build_edge_rows, prove_parity
 
@@ -36,7 +38,7 @@ FITTED_COMPLETE = fit_baseline(MIXED, COMPLETE, draw_churn(COMPLETE))
 
 
 def _prove(model: AdditiveModel, fitted: FittedBaseline = FITTED) -> Parity:
-    return prove_parity(write_graph(model), fitted.estimator, fitted.signature, fitted.additive.intercept, fitted.frame)
+    return prove_parity(fitted.export(model), fitted.model, fitted.frame)
 
 
 def _with_term(model: AdditiveModel, place: int, **changes: object) -> AdditiveModel:
@@ -81,13 +83,16 @@ WRONG_MODELS: dict[str, Callable[[AdditiveModel], AdditiveModel]] = {
     "terms in another order": lambda m: dataclasses.replace(
         m, terms=(m.terms[CHARGES], *m.terms[1:3], m.terms[0], m.terms[4])
     ),
-    "the calibration's slope": lambda m: dataclasses.replace(m, calibration_slope=m.calibration_slope * 1.001),
-    "the calibration's offset": lambda m: dataclasses.replace(
-        m, calibration_offset=m.calibration_offset + SLIGHTLY * 5
-    ),
-    "no calibration": lambda m: dataclasses.replace(m, calibration_slope=1.0, calibration_offset=0.0),
     "not a number when missing": lambda m: _with_term(m, TENURE, missing=np.nan),
     "the intercept": lambda m: dataclasses.replace(m, intercept=m.intercept + SLIGHTLY * 5),
+}
+
+
+WRONG_CALIBRATIONS = {
+    "slope": dataclasses.replace(PLATT, a=0.901, b=0.901),
+    "upper slope alone": dataclasses.replace(PLATT, b=0.901),
+    "offset": dataclasses.replace(PLATT, c=PLATT.c + SLIGHTLY * 5),
+    "none": Calibration(),
 }
 
 
@@ -99,9 +104,16 @@ def test_a_faithful_graph_passes_with_room_to_spare() -> None:
 
 @pytest.mark.parametrize("wrong", WRONG_MODELS.values(), ids=WRONG_MODELS.keys())
 def test_a_graph_that_is_wrong_in_one_place_is_refused(wrong: Callable[[AdditiveModel], AdditiveModel]) -> None:
-    """One coefficient, one category, one missing value or the calibration is enough."""
+    """One coefficient, one category or one missing value is enough."""
     with pytest.raises(ParityError, match=r"model\.onnx and the estimator differ by .* no version was written"):
         _prove(wrong(FITTED.additive))
+
+
+@pytest.mark.parametrize("wrong", WRONG_CALIBRATIONS.values(), ids=WRONG_CALIBRATIONS.keys())
+def test_a_wrong_calibration_is_refused(wrong: Calibration) -> None:
+    """Contributions that are right do not excuse probabilities that are not."""
+    with pytest.raises(ParityError):
+        prove_parity(FITTED.export(FITTED.additive, wrong), FITTED.model, FITTED.frame)
 
 
 @pytest.mark.parametrize("name", ["a missing number", "a missing category", "not a number when missing"])
@@ -114,15 +126,14 @@ def test_what_no_training_row_shows_is_found_on_edge_rows(name: str) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_contributions_that_are_no_numbers_are_refused_though_the_probability_is_right(value: float) -> None:
     """NaN compares with nothing, and is no agreement."""
-    graph = onnx.load_from_string(write_graph(FITTED.additive))
+    graph = onnx.load_from_string(FITTED.export(FITTED.additive).graph)
+    intercept = FITTED.additive.intercept
     last = next(node for node in graph.graph.node if CONTRIBUTIONS in node.output)
     last.output[0] = "right"
     graph.graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), "spoilt"))
     graph.graph.node.append(helper.make_node("Add", ["right", "spoilt"], [CONTRIBUTIONS]))
     with pytest.raises(ParityError):
-        prove_parity(
-            graph.SerializeToString(), FITTED.estimator, FITTED.signature, FITTED.additive.intercept, FITTED.frame
-        )
+        prove_parity(ExportedModel(graph.SerializeToString(), "additive", intercept), FITTED.model, FITTED.frame)
 
 
 def test_the_last_row_of_a_long_table_is_compared_too() -> None:
@@ -130,7 +141,7 @@ def test_the_last_row_of_a_long_table_is_compared_too() -> None:
     frame = pd.concat([COMPLETE] * 125 + [COMPLETE.iloc[:1].assign(tenure=np.nan)], ignore_index=True)
     wrong = WRONG_MODELS["not a number when missing"](FITTED_COMPLETE.additive)
     with pytest.raises(ParityError, match="the training rows"):
-        prove_parity(write_graph(wrong), FITTED_COMPLETE.estimator, FITTED_COMPLETE.signature, wrong.intercept, frame)
+        prove_parity(FITTED_COMPLETE.export(wrong), FITTED_COMPLETE.model, frame)
 
 
 EDGE_ROWS = build_edge_rows(FITTED.signature)

@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from churn_mlops.models.signature import Feature, Signature
+from churn_mlops.models.signature import LARGEST_NUMBER, Feature, Signature
 
-PLAN = Feature(name="plan", kind="categorical", categories=("month", "year"), rare_categories=("week",))
-TENURE = Feature(name="tenure", kind="numeric", minimum=0, maximum=72)
+PLAN = Feature(
+    name="plan",
+    kind="categorical",
+    categories=("month", "year"),
+    other_code=0.5,
+    rare_categories=("week",),
+    typical="year",
+)
+TENURE = Feature(name="tenure", kind="numeric", minimum=0, maximum=72, typical=0.1)
+PAPERLESS = Feature(name="paperless", kind="boolean", typical=True)
+EMPTY = Feature(name="empty", kind="numeric")
 
 
 def test_codes_count_the_categories() -> None:
     """The code of a category is its position."""
     assert PLAN.codes == {"month": 0, "year": 1}
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "code"),
+    [
+        (PLAN, "month", 0),
+        (PLAN, "year", 1),
+        (PLAN, "week", 0.5),
+        (PLAN, "century", 0.5),
+        (PAPERLESS, True, 1),
+        (PAPERLESS, False, 0),
+        (TENURE, 71.5, 71.5),
+        (TENURE, 1e300, LARGEST_NUMBER),
+        (TENURE, -1e300, -LARGEST_NUMBER),
+    ],
+)
+def test_a_value_becomes_a_number(feature: Feature, value: bool | float | str, code: float) -> None:
+    """A category becomes its code or the other one, a boolean 0 or 1, and a number itself within float32."""
+    assert feature.encode(value) == code
+
+
+@pytest.mark.parametrize("feature", [PLAN, PAPERLESS, TENURE], ids=lambda feature: str(feature.kind))
+def test_a_missing_value_is_nan_for_every_kind(feature: Feature) -> None:
+    """It is told from every code and number."""
+    assert math.isnan(feature.encode(None))
+
+
+def test_the_reference_customer_is_typical_in_everything() -> None:
+    """Each feature has its typical value as the graph sees it: rounded to float32, and NaN where there was none."""
+    row = Signature(features=(PLAN, TENURE, PAPERLESS, EMPTY)).reference_row()
+    np.testing.assert_array_equal(row, [1, float(np.float32(0.1)), 1, np.nan])
 
 
 @pytest.mark.parametrize(
@@ -32,7 +75,7 @@ def test_the_ends_of_the_range_are_inside(value: float, outside: bool) -> None:
 
 def test_nothing_is_out_of_a_range_that_is_not_known() -> None:
     """A feature that was always missing has no range to leave."""
-    assert not Feature(name="empty", kind="numeric").is_out_of_range(1e308)
+    assert not EMPTY.is_out_of_range(1e308)
 
 
 def test_a_signature_survives_json() -> None:
@@ -41,7 +84,7 @@ def test_a_signature_survives_json() -> None:
         features=(
             PLAN.model_copy(update={"typical": "1"}),
             TENURE.model_copy(update={"typical": 1.0}),
-            Feature(name="paperless", kind="boolean", typical=True),
+            PAPERLESS,
         )
     )
     again = Signature.model_validate_json(signature.model_dump_json())

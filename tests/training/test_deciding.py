@@ -16,8 +16,8 @@ from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.models.logistic import build_logistic
+from churn_mlops.training.candidates import cross_validate
 from churn_mlops.training.deciding import choose_decision, draw_decision
-from churn_mlops.training.evaluation import predict_out_of_fold
 
 if TYPE_CHECKING:
     from churn_mlops.data.table import CustomerTable
@@ -129,8 +129,8 @@ def telco() -> tuple[CustomerTable, Floats]:
     """The sample table with its monthly charges as values, and out-of-fold probabilities."""
     table = load_customers(DataSettings(), "monthly_charges")
     fold = DuplicateGroupedKFold(3, 0).assign(table.features, table.churned)
-    estimator = build_logistic(table.kinds, 20, folds=3, seed=0)
-    return table, predict_out_of_fold(estimator, table, fold, lambda number: None)
+    candidate = cross_validate("logistic", build_logistic(table.kinds), {}, table, fold, 20, lambda number: None)
+    return table, candidate.probability
 
 
 @pytest.mark.parametrize("customer_value", [70.0, "monthly_charges"])
