@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from churn_mlops.models.additive import AdditiveModel, CategoryTerm, LinearTerm, write_graph
+from churn_mlops.models.additive import AdditiveModel, CategoryTerm, LinearTerm, write_additive
+from churn_mlops.models.calibration import Calibration
 from churn_mlops.models.signature import LARGEST_NUMBER, Feature, Signature
 from churn_mlops.training.report import effects
 from churn_mlops.training.report.effects import MOST_CATEGORIES, RARE, measure_effects, read_contributions
@@ -39,16 +40,16 @@ def test_the_terms_of_an_additive_model_are_found_in_its_graph() -> None:
             LinearTerm(0.0, 1.0, -0.1, 0.2, 0.0),
         ),
         intercept=-1.0,
-        calibration_slope=1.0,
-        calibration_offset=0.0,
     )
     random = np.random.default_rng(0)
     matrix = np.column_stack(
-        [random.uniform(0, 100, 2000), random.integers(-1, 2, 2000), random.integers(0, 2, 2000)]
+        [random.uniform(0, 100, 2000), random.choice([-0.5, 0, 1], 2000), random.integers(0, 2, 2000)]
     ).astype(np.float64)
     matrix[:100, :2] = np.nan
     signature = Signature(features=(TENURE, PLAN, PAPERLESS))
-    tenure, plan, paperless = measure_effects(read_contributions(write_graph(model)), signature, matrix)
+    tenure, plan, paperless = measure_effects(
+        read_contributions(write_additive(model, Calibration())), signature, matrix
+    )
     np.testing.assert_allclose(tenure.contribution, 1 - 0.02 * tenure.grid, atol=1e-5)
     assert tenure.missing_contribution == pytest.approx(0.5)
     assert dict(zip(plan.categories, plan.contribution.round(6), strict=True)) == {
