@@ -58,6 +58,7 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         smoothing_rounds: rounds with random splits before the greedy ones; more make smoother curves.
         max_bins: bins of a feature at most.
         max_pair_bins: bins of each feature of a pair at most.
+        l2: ridge penalty on each step: keeps what few customers tell, such as those with a missing value, in bounds.
         seed: seeds bags and splits.
     """
 
@@ -69,6 +70,7 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         smoothing_rounds: int = 200,
         max_bins: int = 128,
         max_pair_bins: int = 32,
+        l2: float = 1.0,
         seed: int = 0,
     ) -> None:
         self.interactions = interactions
@@ -77,6 +79,7 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         self.smoothing_rounds = smoothing_rounds
         self.max_bins = max_bins
         self.max_pair_bins = max_pair_bins
+        self.l2 = l2
         self.seed = seed
 
     def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_]) -> Self:
@@ -96,6 +99,7 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
             early_stopping_rounds=50,
             max_bins=self.max_bins,
             max_interaction_bins=self.max_pair_bins,
+            reg_lambda=self.l2,
             n_jobs=available_cpus(),
             random_state=self.seed,
         )

@@ -87,9 +87,9 @@ def tune(
 _GRIDS: Final[dict[Family, tuple[dict[str, float | int | str], ...]]] = {
     "logistic": ({"penalty": 1.0}, {"penalty": 10.0}, {"penalty": 0.1}),
     "ebm": (
-        {"interactions": 20},
-        {"interactions": 0},
-        {"interactions": 40},
+        {"interactions": 20, "l2": 1.0},
+        {"interactions": 0, "l2": 1.0},
+        {"interactions": 20, "l2": 0.0},
     ),
     "boosted": (
         {"num_leaves": 15, "l2": 0.0},

@@ -59,8 +59,8 @@ def describe_ranking(content: ReportContent) -> Section:
     )
     point = own.at(threshold)
     sentences = [
-        f"At the decision threshold {threshold:.2f}, {own.contacted_share[point]:.1%} of the customers are predicted "
-        f"to leave; they are {own.true_positive_rate[point]:.1%} of the churners and "
+        f"At the decision threshold {threshold:.2f}{_of_whom(content)}, {own.contacted_share[point]:.1%} of the "
+        f"customers are predicted to leave; they are {own.true_positive_rate[point]:.1%} of the churners and "
         f"{own.false_positive_rate[point]:.1%} of the stayers."
     ]
     distinct = len(counts[THIS].scores)
@@ -130,3 +130,8 @@ def _tabulate_lift(ranking: Ranking) -> Table:
         for share in _CONTACTED
     )
     return Table("Gains and lift in figures", ("contacted", "churners found", "lift"), rows, 0, folded=True)
+
+
+def _of_whom(content: ReportContent) -> str:
+    parameters = content.manifest.decision.parameters
+    return " (of a customer of mean value)" if parameters and parameters.value_column else ""

@@ -1,0 +1,1 @@
+"""Other products, each run in an environment of its own."""
