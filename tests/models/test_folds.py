@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churn_mlops.errors import DataError
-from churn_mlops.models.folds import DuplicateGroupedKFold, group_rows, outcome_of_groups
+from churn_mlops.models.folds import DuplicateGroupedKFold, deal_bags, group_rows, outcome_of_groups
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -128,3 +128,26 @@ def test_what_stays_together_churned_if_one_of_its_rows_did() -> None:
     together = group_rows(frame, pd.Series(["a", "a", "b", "c"]))
     assert outcome_of_groups(frame, np.array([False, False, True, True]), together).tolist() == [False, True]
     assert outcome_of_groups(frame, np.array([False, True, False, False]), together).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("left", "stayed", "bags"), [(50, 50, 8), (3, 50, 3), (50, 5, 5), (2, 2, 2)])
+def test_bags_are_as_many_as_can_have_both_outcomes(left: int, stayed: int, bags: int) -> None:
+    """At most so many as are asked for, and each has a churner and a stayer."""
+    matrix, churned = np.arange(left + stayed, dtype=np.float64)[:, np.newaxis], np.arange(left + stayed) < left
+    bag = deal_bags(matrix, churned, 8, 0)
+    for outcome in (True, False):
+        assert set(bag[churned == outcome]) == set(range(bags))
+
+
+def test_equal_encoded_rows_share_a_bag() -> None:
+    """Missing values are equal to each other, and so are rows that hold them."""
+    matrix = np.tile(np.array([[place, np.nan if place % 3 else 1.0] for place in range(40)]), (3, 1))
+    bag = deal_bags(matrix, np.arange(120) % 40 < 15, 5, 0).reshape(3, 40)
+    assert (bag == bag[0]).all()
+
+
+@pytest.mark.parametrize("left", [0, 1, 99, 100])
+def test_too_few_different_rows_for_two_bags_are_refused(left: int) -> None:
+    """One churner, or one who stayed, cannot be both learnt from and held out."""
+    with pytest.raises(DataError, match="only"):
+        deal_bags(np.arange(100.0)[:, np.newaxis], np.arange(100) < left, 8, 0)

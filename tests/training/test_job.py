@@ -27,16 +27,18 @@ from churn_mlops.errors import DataError, ParityError, SuspectedLeak
 from churn_mlops.inference.encoding import encode_customer
 from churn_mlops.inference.scorer import load_champion
 from churn_mlops.models.export import ExportedModel, export_model
+from churn_mlops.models.parity import LIMIT
 from churn_mlops.registry.manifest import ESTIMATOR, GRAPH
 from churn_mlops.registry.reading import Registry
 from churn_mlops.training import job
-from churn_mlops.training.job import TrainedVersion, train_baseline
+from churn_mlops.training.job import TrainedVersion, train, train_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from churn_mlops.models.churn_model import ChurnModel
+    from churn_mlops.registry.manifest import Manifest
     from churn_mlops.training.steps import Step
 
 REAL_TABLES: dict[str, dict[str, Any]] = {
@@ -127,6 +129,38 @@ def test_the_saved_estimator_says_what_the_graph_says(
     values = [[None if value != value else value for value in row] for row in rows.astype(object).to_numpy().tolist()]
     served = [scorer.score(encode_customer(signature, customer)[0]).probability[0] for customer in values]
     np.testing.assert_allclose(served, estimator.predict_proba(rows)[:, 1], atol=1e-6)
+
+
+@pytest.fixture(scope="module", params=["ebm", "boosted", "blend", "auto"])
+def trained_as(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Manifest]:
+    """A version of every kind of model, trained without a look at leaks and without time to tune."""
+    settings = write_settings(tmp_path_factory.mktemp(request.param), draw_customers(300)).model_copy(
+        update={"evaluation": EvaluationSettings(leak_report=False, learning_curve=False)}
+    )
+    training = settings.training.model_copy(update={"budget_seconds": 1e-6})
+    settings = settings.model_copy(update={"training": training})
+    manifest = train(settings, request.param).manifest
+    if request.param != "auto":
+        assert manifest.model == request.param
+    return settings, manifest
+
+
+def test_every_model_is_served_as_its_estimator_says(trained_as: tuple[Settings, Manifest]) -> None:
+    """What the champion's graph says of each customer is what the estimator in the version says."""
+    settings, manifest = trained_as
+    registry, frame = Registry(settings.artifacts.path), load_customers(settings.data).features
+    estimator = joblib.load(io.BytesIO(registry.read_file(manifest, ESTIMATOR)))
+    scores = load_champion(registry).score(estimator.encoder_.transform(frame).astype(np.float32))
+    np.testing.assert_allclose(scores.probability, estimator.predict_proba(frame)[:, 1], rtol=0, atol=1e-5)
+
+
+def test_every_model_is_compared_and_proven_on_the_record(trained_as: tuple[Settings, Manifest]) -> None:
+    """The manifest names the family, how its reasons are to be read, its calibration and how near the graph is."""
+    _, manifest = trained_as
+    chosen = next(score for score in manifest.evaluation.candidates if score.chosen)
+    assert (chosen.family, chosen.settings["calibration"]) == (manifest.model, manifest.calibration.kind)
+    assert (manifest.explanation.kind == "additive") == chosen.explainable
+    assert max(manifest.parity.rows, manifest.parity.edge_rows) <= LIMIT
 
 
 def test_equal_seeds_make_equal_models(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         # threads: its native code lets go of the lock, and processes would have to be given copies of the rows
         with parallel_config(backend="threading"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Missing values detected")  # about its plots, which are not used
+            warnings.filterwarnings("ignore", "All-NaN slice encountered")  # a feature that was never present
             self.model_.fit(matrix, churned, bags=uses)
         return self
 

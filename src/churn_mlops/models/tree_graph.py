@@ -96,8 +96,8 @@ class _Ensemble:
 
     def write(self, graph: GraphBuilder) -> str:
         """Add the node to a graph and give the name of its output, float32 [rows, targets]."""
-        if not self._trees:  # nothing was learnt, and the operator needs a tree all the same
-            self._add_leaf(0.0, [(0, 1.0)], 0)
+        # a tree of one leaf: the operator needs a tree, and ONNX Runtime forgets base_values of targets without a leaf
+        self._add_leaf(1.0, list(enumerate(self._base.tolist())), 0)
         whole: dict[str, Any] = {f"nodes_{key}": values for key, values in self._nodes.items()}
         whole |= {f"target_{key}": values for key, values in self._leaves.items()}
         return graph.add(
@@ -108,7 +108,6 @@ class _Ensemble:
             nodes_modes=self._modes,
             nodes_values_as_tensor=numpy_helper.from_array(np.array(self._thresholds), "nodes_values"),
             target_weights_as_tensor=numpy_helper.from_array(np.array(self._weights), "target_weights"),
-            base_values_as_tensor=numpy_helper.from_array(self._base, "base_values"),
             **whole,
         )
 

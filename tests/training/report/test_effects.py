@@ -43,7 +43,7 @@ def test_the_terms_of_an_additive_model_are_found_in_its_graph() -> None:
     )
     random = np.random.default_rng(0)
     matrix = np.column_stack(
-        [random.uniform(0, 100, 2000), random.integers(-1, 2, 2000), random.integers(0, 2, 2000)]
+        [random.uniform(0, 100, 2000), random.choice([-0.5, 0, 1], 2000), random.integers(0, 2, 2000)]
     ).astype(np.float64)
     matrix[:100, :2] = np.nan
     signature = Signature(features=(TENURE, PLAN, PAPERLESS))
