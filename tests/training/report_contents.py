@@ -100,6 +100,7 @@ def _draw_feature(
     if place % 3 == 2:
         categories = (*HOSTILE, *(f"category {number}" for number in range(15)))[: 2 + place]
         codes = random.integers(-1, len(categories), rows).astype(np.float64)
+        codes[codes < 0] = -0.5  # rare or never seen
         return Feature(name=name, kind="categorical", categories=categories, typical=categories[0]), codes
     column = np.exp(random.normal(3, 1.5, rows)) if place % 2 else random.normal(0, 10, rows)
     low, high = float(column.min()), float(column.max())
