@@ -106,7 +106,7 @@ def _candidate(family: Family, error: float, noise: int = 0) -> Candidate:
 @pytest.mark.parametrize("family", ["ebm", "logistic"])
 def test_explainable_is_taken_within_one_standard_error(family: Family) -> None:
     """It is worse than the best, but not by more than its difference to the best varies."""
-    explainable = _candidate(family, -0.05)
+    explainable = _candidate(family, 0.05, noise=1)
     worse_by, error = _difference(explainable, BOOSTED)
     assert 0 < worse_by < error
     assert choose([BOOSTED, explainable], LEFT) is explainable

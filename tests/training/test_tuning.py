@@ -151,8 +151,7 @@ def test_the_seed_of_the_configuration_reaches_the_family(family: Family, built:
     settings = Settings()
     seeded = settings.model_copy(update={"training": settings.training.model_copy(update={"seed": 5})})
     estimator = tune(family, TABLE, seeded, time.monotonic() - 1, lambda told: None).estimator
-    assert type(estimator) is built
-    assert estimator.get_params()["seed"] == 5
+    assert (type(estimator), estimator.get_params()["seed"]) == (built, 5)
 
 
 def test_a_weaker_penalty_is_found_where_it_helps() -> None:
