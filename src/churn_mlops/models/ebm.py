@@ -65,9 +65,9 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
     def __init__(
         self,
         interactions: int = 20,
-        bags: int = 8,
-        learning_rate: float = 0.1,
-        smoothing_rounds: int = 200,
+        bags: int = 6,
+        learning_rate: float = 0.2,
+        smoothing_rounds: int = 50,
         max_bins: int = 128,
         max_pair_bins: int = 32,
         l2: float = 1.0,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import mul
 from typing import TYPE_CHECKING, Final, Literal
 
 from churn_mlops.models.additive import read_additive, write_additive
@@ -90,7 +92,7 @@ def _read_trees(family: Blend | BoostedTrees | AdditiveBoosting) -> tuple[list[T
     for name, member in family.members_.items():
         weight = family.weights[name]
         of_member, base = _read_trees(member)
-        trees += [map_leaves(tree, lambda value, weight=weight: weight * value) for tree in of_member]  # type: ignore[misc]
+        trees += [map_leaves(tree, partial(mul, weight)) for tree in of_member]
         intercept += weight * base
     return trees, intercept
 
