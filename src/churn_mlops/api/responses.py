@@ -55,6 +55,7 @@ class Prediction(_Answer):
     churn_predicted: bool
     decision: AppliedDecision
     risk_band: Literal["low", "medium", "high"]
+    reasons_are: Literal["additive", "reference"]
     reasons: list[Reason]
     input_quality: InputQuality
     model_version: str

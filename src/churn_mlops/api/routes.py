@@ -129,6 +129,7 @@ def _score(served: ServedModel, customer: Customer, max_missing_share: float, co
         churn_predicted=manifest.decision.predicts_churn(probability, value),
         decision=_apply(manifest.decision, probability, value),
         risk_band=manifest.decision.band(probability),
+        reasons_are=manifest.explanation.kind,
         reasons=explain(manifest.signature, customer.values, scores.contributions[0], count),
         input_quality=quality,
         model_version=served.version,
