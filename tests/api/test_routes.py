@@ -122,6 +122,7 @@ def test_a_prediction_has_this_shape(ask: Ask, example: dict[str, Any], sample_v
         "churn_predicted": bool,
         "decision": dict,
         "risk_band": str,
+        "reasons_are": str,
         "reasons": list,
         "input_quality": dict,
         "model_version": str,
