@@ -33,7 +33,8 @@ RUN PYTHONPATH=/opt/build python -m flit_core.wheel --outdir /dist
 # --- what runs ---
 FROM ${BASE} AS runtime
 # LightGBM needs the OpenMP runtime. /app/artifacts takes what any user trains where nothing is mounted; sticky, so that nobody removes another's
-# hadolint ignore=DL3008 - the distribution's one version of it: pinning would break the build at its next security fix
+# Not pinned: the distribution has one version of it, and the next security fix would break the build.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
