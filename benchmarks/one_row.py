@@ -16,8 +16,8 @@ import pandas as pd
 from benchmarks.comparison import Comparison, compare
 from benchmarks.peers.environment import peer_python
 from churn_mlops.api.request_schema import RequestSchema
-from churn_mlops.inference.encoding import encode_customer
-from churn_mlops.inference.reasons import explain
+from churn_mlops.inference.encoding import CustomerEncoder
+from churn_mlops.inference.reasons import Explainer
 from churn_mlops.models.blend import Blend
 from churn_mlops.models.boosted import BoostedTrees
 from churn_mlops.models.churn_model import ChurnModel
@@ -99,12 +99,13 @@ def _compare_with_ebm2onnx(fitted: Fitted, churned: npt.NDArray[np.bool_]) -> Co
 def _compare_with_parsing(fitted: Fitted) -> Comparison:
     signature = fitted.model.signature
     schema, score = RequestSchema(signature), _scoring(fitted)
+    encoder, explainer = CustomerEncoder(signature), Explainer(signature)
     body = json.dumps(schema.example()).encode()
 
     def answer() -> object:
-        customer = schema.read(body)
-        encode_customer(signature, customer.values)
-        return explain(signature, customer.values, score()[1][0], 3)
+        features = schema.read(body)["features"]
+        encoder.encode(features)
+        return explainer.explain([features], score()[1], 3)
 
     parsing = _timed(lambda: json.loads(body), 1000)
     return compare("bytes to reasons: ebm", "µs", _timed(answer, 1000), parsing, "json.loads of the bytes", ROUNDS)

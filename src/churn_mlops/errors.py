@@ -145,6 +145,18 @@ class MalformedRequest(ChurnMlopsError):
     """A request's body is not what it says it is: no JSON, or cut short."""
 
 
+class InvalidParameter(ChurnMlopsError):
+    """A parameter of a request's address cannot be used.
+
+    Attributes:
+        fields: its name.
+    """
+
+    def __init__(self, name: str, value: str, expected: str) -> None:
+        super().__init__(f"{name!r} is {value}; {expected} was expected.")
+        self.fields = (name,)
+
+
 class FeatureSchemaMismatch(ChurnMlopsError):
     """A customer's features do not fit the model's signature.
 

@@ -11,6 +11,7 @@ import pytest
 
 from churn_mlops.api.served_model import ServedModel
 from churn_mlops.errors import DataError
+from churn_mlops.inference.prediction import Predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ def break_scorer(ask: Ask, sample_app: FastAPI) -> Callable[[Callable[[str], Exc
     def break_it(error: Callable[[str], Exception]) -> None:
         served = sample_app.state.served
         broken: Any = BrokenScorer(served.scorer.manifest, error)
-        sample_app.state.served = ServedModel(broken, served.schema)
+        sample_app.state.served = ServedModel(broken, served.schema, Predictor(broken, 0.5))
 
     return break_it
 

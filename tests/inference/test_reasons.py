@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from churn_mlops.inference.reasons import Reason, explain
+from churn_mlops.inference.reasons import Explainer, Reason
 from churn_mlops.models.parity import build_edge_rows
 from churn_mlops.models.signature import Feature, Signature
 
@@ -31,7 +31,8 @@ VALUES: list[Value] = [35.0, "plus", True, None]
 
 def explain_with(contributions: list[float], count: int = 0, values: list[Value] = VALUES) -> list[Reason]:
     """Explain a customer by these contributions."""
-    return explain(SIGNATURE, values, np.array(contributions, dtype=np.float32), count)
+    customer = dict(zip(SIGNATURE.names, values, strict=True))
+    return Explainer(SIGNATURE).explain([customer], np.array([contributions], dtype=np.float32), count)[0]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def explain_with(contributions: list[float], count: int = 0, values: list[Value]
 )
 def test_the_strongest_come_first(contributions: list[float], expected: list[str]) -> None:
     """The order is by size, whatever the sign; equals stay in the signature's order."""
-    assert [reason.feature for reason in explain_with(contributions)] == expected
+    assert [reason["feature"] for reason in explain_with(contributions)] == expected
 
 
 @pytest.mark.parametrize(("count", "given"), [(0, 4), (1, 1), (3, 3), (4, 4), (5, 4), (10**30, 4)])
@@ -57,7 +58,7 @@ def test_as_many_as_asked_for(count: int, given: int) -> None:
 def test_a_reason_carries_the_customers_value_and_the_contribution() -> None:
     """A reason belongs to its feature: name, value as sent and contribution are of the same one."""
     reason = explain_with([0.25, -2, 1, 0], 1)[0]
-    assert (reason.feature, reason.value, reason.contribution) == ("plan", "plus", -2.0)
+    assert (reason["feature"], reason["value"], reason["contribution"]) == ("plan", "plus", -2.0)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_a_reason_says_in_words_what_it_says_in_figures(
     values, contributions = list(VALUES), [0.0, 0.0, 0.0, 0.0]
     values[place], contributions[place] = value, contribution
     reasons = explain_with(contributions, 0, values)
-    assert next(reason.text for reason in reasons if reason.feature == feature) == text
+    assert next(reason["text"] for reason in reasons if reason["feature"] == feature) == text
 
 
 def test_contributions_add_up_to_the_estimators_log_odds(
@@ -98,9 +99,8 @@ def test_contributions_add_up_to_the_estimators_log_odds(
     signature, intercept = sample_scorer.manifest.signature, sample_scorer.manifest.explanation.intercept
     for frame in (sample_features, build_edge_rows(signature)):
         scores = sample_scorer.score(sample_estimator.encoder_.transform(frame).astype(np.float32))
-        nobody: list[Value] = [None] * len(signature.features)
-        reasons = [explain(signature, nobody, contributions, 0) for contributions in scores.contributions]
-        total = [intercept + sum(reason.contribution for reason in customer) for customer in reasons]
+        reasons = Explainer(signature).explain([{}] * len(frame), scores.contributions, 0)
+        total = [intercept + sum(reason["contribution"] for reason in customer) for customer in reasons]
         np.testing.assert_allclose(total, sample_estimator.decision_function(frame), rtol=0, atol=1e-5)
 
 
@@ -111,3 +111,15 @@ def test_the_average_customer_of_the_training_table_has_no_contributions(
     matrix = sample_estimator.encoder_.transform(sample_features).astype(np.float32)
     means = sample_scorer.score(matrix).contributions.astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(means, 0, atol=1e-6)
+
+
+def test_each_customer_has_reasons_of_its_own() -> None:
+    """Among several, a customer's reasons are from its own values and contributions, and equal values read alike."""
+    contributions = np.array([[1, 0, 0, 0], [0, -1, 0, 0], [-1, 0, 0, 0]], dtype=np.float32)
+    customers: list[dict[str, Value]] = [{"age": 35.0}, {"plan": "plus"}, {"age": 35.0}]
+    texts = [reasons[0]["text"] for reasons in Explainer(SIGNATURE).explain(customers, contributions, 1)]
+    assert texts == [
+        "age is 35 (median 40.5): raises the risk",
+        "plan is plus (most often basic): lowers the risk",
+        "age is 35 (median 40.5): lowers the risk",
+    ]

@@ -24,7 +24,7 @@ from churn_mlops.config.settings import (
 )
 from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError, ParityError, SuspectedLeak
-from churn_mlops.inference.encoding import encode_customer
+from churn_mlops.inference.encoding import CustomerEncoder
 from churn_mlops.inference.scorer import load_champion
 from churn_mlops.models.export import ExportedModel, export_model
 from churn_mlops.models.parity import LIMIT
@@ -126,8 +126,12 @@ def test_the_saved_estimator_says_what_the_graph_says(
     estimator = joblib.load(io.BytesIO(sample_registry.read_file(sample_version.manifest, ESTIMATOR)))
     rows = table.features.iloc[:50]
     scorer, signature = load_champion(sample_registry), sample_version.manifest.signature
-    values = [[None if value != value else value for value in row] for row in rows.astype(object).to_numpy().tolist()]
-    served = [scorer.score(encode_customer(signature, customer)[0]).probability[0] for customer in values]
+    values = [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in rows.astype(object).to_dict("records")
+    ]
+    encoded = [CustomerEncoder(signature).encode(customer)[0] for customer in values]
+    served = scorer.score(np.array(encoded, dtype=np.float32)).probability
     np.testing.assert_allclose(served, estimator.predict_proba(rows)[:, 1], atol=1e-6)
 
 

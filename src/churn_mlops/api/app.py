@@ -11,9 +11,10 @@ from fastapi_offline import FastAPIOffline
 
 import churn_mlops
 from churn_mlops.api.access_log import LOGGING, AccessLog
+from churn_mlops.api.direct_routes import DirectRoutes
 from churn_mlops.api.errors import handle_errors
 from churn_mlops.api.openapi import build_openapi
-from churn_mlops.api.routes import router
+from churn_mlops.api.routes import DIRECT, router
 from churn_mlops.api.served_model import ServedModel
 from churn_mlops.config import load_settings
 from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logging.config.dictConfig(LOGGING)
         app.state.settings = settings or load_settings()
-        app.state.served, app.state.problem = _load(Registry(app.state.settings.artifacts.path))
+        app.state.served, app.state.problem = _load(app.state.settings)
         yield
 
     app: FastAPI = FastAPIOffline(
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.served = app.state.problem = None
     app.include_router(router)
+    app.add_middleware(DirectRoutes, routes=DIRECT)
     app.add_middleware(AccessLog)
     handle_errors(app)
 
@@ -67,9 +69,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _load(registry: Registry) -> tuple[ServedModel | None, ChurnMlopsError | None]:
+def _load(settings: Settings) -> tuple[ServedModel | None, ChurnMlopsError | None]:
     try:
-        served = ServedModel.load(registry)
+        served = ServedModel.load(Registry(settings.artifacts.path), settings.serving.max_missing_share)
     except (NoModel, RegistryError) as error:
         level = logging.WARNING if isinstance(error, NoModel) else logging.ERROR
         _log.log(level, "no model is served", extra={"error": type(error).__name__, "detail": str(error)})

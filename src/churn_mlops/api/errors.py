@@ -7,12 +7,18 @@ import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from churn_mlops.api.responses import ErrorAnswer, shorten
-from churn_mlops.errors import ChurnMlopsError, FeatureSchemaMismatch, MalformedRequest, NoModel, RegistryError
+from churn_mlops.api.responses import ErrorAnswer
+from churn_mlops.errors import (
+    ChurnMlopsError,
+    FeatureSchemaMismatch,
+    InvalidParameter,
+    MalformedRequest,
+    NoModel,
+    RegistryError,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     MalformedRequest: HTTPStatus.BAD_REQUEST,
     FeatureSchemaMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -33,7 +40,6 @@ _FRAMES: Final = 10
 def handle_errors(app: FastAPI) -> None:
     """Give every refusal of the application, and of the framework, the one body."""
     app.add_exception_handler(ChurnMlopsError, _answer_own)
-    app.add_exception_handler(RequestValidationError, _answer_parameters)
     app.add_exception_handler(HTTPException, _answer_http)
 
 
@@ -59,20 +65,21 @@ def answer_failure(error: Exception, request_id: str) -> JSONResponse:
     )
 
 
-async def _answer_own(request: Request, error: Exception) -> JSONResponse:
+def answer_error(error: ChurnMlopsError) -> JSONResponse:
+    """Write the answer to an error of our own.
+
+    Raises:
+        ChurnMlopsError: this one, if it is not the client's doing.
+    """
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
-        raise error  # not the client's doing
+        raise error
     return error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
 
 
-async def _answer_parameters(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    problems = {str(problem["loc"][-1]): problem for problem in error.errors()}
-    detail = "; ".join(
-        f"{name!r} is {shorten(problem['input'])}: {problem['msg']}" for name, problem in problems.items()
-    )
-    return error_response(HTTPStatus.UNPROCESSABLE_ENTITY, "InvalidParameter", f"{detail}.", tuple(problems))
+async def _answer_own(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ChurnMlopsError)  # noqa: S101 - registered for this class only
+    return answer_error(error)
 
 
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:

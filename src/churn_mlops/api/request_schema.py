@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
+from typing_extensions import TypedDict
 
 from churn_mlops.api.responses import shorten
 from churn_mlops.errors import FeatureSchemaMismatch, MalformedRequest, find_closest
@@ -14,36 +14,21 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from churn_mlops.inference.encoding import Value
+    from churn_mlops.inference.prediction import Customer
     from churn_mlops.models.signature import Feature, Signature
 
-_STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
+_STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _TYPE: Final[dict[str, type]] = {"numeric": float, "boolean": bool, "categorical": str}
 _JSON_TYPE: Final = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
 _WORD: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
 _SHOWN: Final = 10
 _LONGEST_ID: Final = 200
 _CUSTOMER_VALUE: Final[Any] = Field(
-    default=None,
     gt=0,
     allow_inf_nan=False,
     description="What the customer is worth if kept, in the unit of the offer's cost. It decides churn_predicted; "
     "without it, the feature that the model was told holds it does, or the mean of the training customers.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """One customer to score.
-
-    Attributes:
-        customer_id: as the client sent it; echoed, never looked at.
-        values: one per feature, in the signature's order, of the feature's kind or None.
-        customer_value: what the client says that the customer is worth; None where it leaves that to the model.
-    """
-
-    customer_id: str | int | None
-    values: tuple[Value, ...]
-    customer_value: float | None = None
 
 
 class RequestSchema:
@@ -57,18 +42,16 @@ class RequestSchema:
     def __init__(self, signature: Signature, mode: str = "threshold") -> None:
         self._signature = signature
         self._mode = mode
-        # field names of the table need not be identifiers, so they are aliases; the order is the signature's
-        fields: dict[str, Any] = {f"f{place}": _field(feature) for place, feature in enumerate(signature.features)}
-        features = create_model("Features", __config__=_STRICT, **fields)
+        features = _object("Features", {feature.name: _field(feature) for feature in signature.features})
         features.__doc__ = "The customer's features; one that is null or absent is used as missing."
-        request: dict[str, Any] = {
-            "customer_id": (Annotated[str, Field(max_length=_LONGEST_ID)] | int | None, None),
-            "features": (features, ...),
+        fields: dict[str, Any] = {
+            "customer_id": NotRequired[Annotated[str, Field(max_length=_LONGEST_ID)] | int | None],
+            "features": features,
         }
         if mode == "profit":
-            request["customer_value"] = (float | None, _CUSTOMER_VALUE)
-        self._fields = tuple(request)
-        self._model: type[BaseModel] = create_model("PredictRequest", __config__=_STRICT, **request)
+            fields["customer_value"] = NotRequired[Annotated[float | None, _CUSTOMER_VALUE]]
+        self._fields = tuple(fields)
+        self._adapter: TypeAdapter[Customer] = TypeAdapter(_object("PredictRequest", fields))
 
     def read(self, body: bytes) -> Customer:
         """Read one customer from a request's body.
@@ -78,15 +61,13 @@ class RequestSchema:
             FeatureSchemaMismatch: a field is unknown, of the wrong type, or not finite; every one is named.
         """
         try:
-            request: Any = self._model.model_validate_json(body)
+            return self._adapter.validate_json(body)
         except ValidationError as error:
             raise self._refusal(error.errors(include_url=False)) from None
-        value = getattr(request, "customer_value", None)
-        return Customer(request.customer_id, tuple(request.features.__dict__.values()), value)
 
     def json_schema(self) -> dict[str, Any]:
         """Give the JSON schema of the request, its parts under `#/components/schemas/`."""
-        return self._model.model_json_schema(ref_template="#/components/schemas/{model}")
+        return self._adapter.json_schema(ref_template="#/components/schemas/{model}")
 
     def example(self) -> dict[str, Any]:
         """Give a request that works: a customer who is typical in everything."""
@@ -145,7 +126,12 @@ def _plain(value: Value) -> Value:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _field(feature: Feature) -> tuple[Any, None]:
+def _object(name: str, fields: dict[str, Any]) -> Any:
+    """Make the type of a JSON object with these fields and no others; their names need not be identifiers."""
+    return with_config(_STRICT)(TypedDict(name, fields))  # type: ignore[operator]  # fields known at run time only
+
+
+def _field(feature: Feature) -> Any:
     schema: dict[str, Any] = {"type": [_JSON_TYPE[feature.kind], "null"], "title": feature.name}
     schema |= {"x-kind": feature.kind, "x-missing-share": round(feature.missing_share, 4)}
     if feature.kind == "categorical":
@@ -154,10 +140,9 @@ def _field(feature: Feature) -> tuple[Any, None]:
         schema["x-range"] = [_plain(feature.minimum), _plain(feature.maximum)]
     limits: dict[str, Any] = {"allow_inf_nan": False} if feature.kind == "numeric" else {}
     description = f"{feature.kind}; seen in training: {_seen(feature)}"
-    return (
-        Annotated[_TYPE[feature.kind] | None, WithJsonSchema(schema)],
-        Field(default=None, alias=feature.name, description=description, **limits),
-    )
+    return NotRequired[
+        Annotated[_TYPE[feature.kind] | None, WithJsonSchema(schema), Field(description=description, **limits)]
+    ]
 
 
 def _seen(feature: Feature) -> str:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from churn_mlops.inference.encoding import InputQuality
-from churn_mlops.inference.reasons import Reason
+from pydantic import BaseModel, ConfigDict
 
 _LONGEST_SHOWN: Final = 60
 
@@ -28,36 +25,6 @@ class Ready(_Answer):
     """A model is loaded and answers."""
 
     status: Literal["ready"] = "ready"
-    model_version: str
-
-
-class AppliedDecision(_Answer):
-    """How `churn_predicted` came about.
-
-    Attributes:
-        mode: what the model decides by.
-        threshold: the probability from which churn is predicted; null where no probability is high enough.
-        expected_profit: of contacting this customer, in the unit of its value; null unless the mode is profit.
-        customer_value: the value that was used; null unless the mode is profit.
-    """
-
-    mode: Literal["threshold", "capacity", "profit"]
-    threshold: float | None
-    expected_profit: float | None
-    customer_value: float | None
-
-
-class Prediction(_Answer):
-    """A scored customer."""
-
-    customer_id: str | int | None
-    churn_probability: float = Field(ge=0, le=1)
-    churn_predicted: bool
-    decision: AppliedDecision
-    risk_band: Literal["low", "medium", "high"]
-    reasons_are: Literal["additive", "reference"]
-    reasons: list[Reason]
-    input_quality: InputQuality
     model_version: str
 
 

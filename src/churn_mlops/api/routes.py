@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import WithJsonSchema
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
-from churn_mlops.api.responses import AppliedDecision, Health, Prediction, Ready, describe_errors
-from churn_mlops.errors import ChurnMlopsError, FeatureSchemaMismatch, MalformedRequest, NoModel
-from churn_mlops.inference.encoding import encode_customer
-from churn_mlops.inference.reasons import explain
-from churn_mlops.registry.manifest import Decision, Manifest
+from churn_mlops.api.responses import Health, Ready, describe_errors, shorten
+from churn_mlops.errors import ChurnMlopsError, InvalidParameter, MalformedRequest, NoModel
+from churn_mlops.inference.prediction import Prediction
+from churn_mlops.registry.manifest import Manifest
 
 if TYPE_CHECKING:
-    from churn_mlops.api.request_schema import Customer
     from churn_mlops.api.served_model import ServedModel
     from churn_mlops.config.settings import ServingSettings
 
 router = APIRouter()
 
-_REASONS: Any = Query(
-    ge=0, description="How many reasons, strongest first; 0 for all. Without it, as many as serving.reasons says."
-)
-
-_PREDICT_BODY: dict[str, Any] = {
+_PREDICT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
-    }
+    },
+    "parameters": [
+        {
+            "name": "reasons",
+            "in": "query",
+            "description": "How many reasons, strongest first; 0 for all. Without it, as many as serving.reasons says.",
+            "schema": {"type": "integer", "minimum": 0},
+        }
+    ],
 }
 
 
@@ -49,7 +53,7 @@ async def health(request: Request) -> Health:
 )
 async def ready(request: Request) -> Ready:
     """Answer 200 once a model is loaded, 503 until then with the reason."""
-    return Ready(model_version=_served(request).version)
+    return Ready(model_version=find_served(request).version)
 
 
 @router.get(
@@ -62,7 +66,7 @@ async def ready(request: Request) -> Ready:
 )
 async def model(request: Request) -> Response:
     """Answer the manifest of the version being served: signature, metrics with intervals, decision, data, hashes."""
-    return Response(_served(request).scorer.manifest.model_dump_json(), media_type="application/json")
+    return Response(find_served(request).scorer.manifest.model_dump_json(), media_type="application/json")
 
 
 @router.post(
@@ -76,23 +80,19 @@ async def model(request: Request) -> Response:
         s422="A field is unknown, of the wrong type or not finite, or too many are missing.",
         s503="No model is loaded.",
     ),
-    openapi_extra=_PREDICT_BODY,
+    openapi_extra=_PREDICT,
 )
-async def predict(
-    request: Request,
-    reasons: Annotated[int | None, _REASONS, WithJsonSchema({"type": "integer", "minimum": 0})] = None,
-) -> Response:
+async def predict(request: Request) -> Response:
     """Score one customer.
 
     A feature that is null or absent is used as missing and listed under `input_quality`, as are categories never
     seen and numbers outside the range seen in training (which count as the nearest end of it).
     """
-    served = _served(request)
-    settings: ServingSettings = request.app.state.settings.serving
+    served = find_served(request)
+    reasons = _count_reasons(request)
     customer = served.schema.read(await _read_body(request))
-    count = settings.reasons if reasons is None else reasons
-    answer = _score(served, customer, settings.max_missing_share, count)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    answer = served.predictor.predict([customer], [served.predictor.encode(customer["features"])], reasons)[0]
+    return Response(to_json(answer), media_type="application/json")
 
 
 async def _read_body(request: Request) -> bytes:
@@ -102,7 +102,23 @@ async def _read_body(request: Request) -> bytes:
         raise MalformedRequest("The body was cut short.") from error
 
 
-def _served(request: Request) -> ServedModel:
+def _count_reasons(request: Request) -> int:
+    """Read how many reasons are wanted, from the address or else the configuration."""
+    asked = request.query_params.get("reasons") if request.scope["query_string"] else None
+    if asked is None:
+        settings: ServingSettings = request.app.state.settings.serving
+        return settings.reasons
+    if not re.fullmatch("[0-9]{1,9}", asked):
+        raise InvalidParameter("reasons", shorten(asked), "a whole number from 0 to 999999999")
+    return int(asked)
+
+
+def find_served(request: Request) -> ServedModel:
+    """Give the model that is being served.
+
+    Raises:
+        ChurnMlopsError: why there is none.
+    """
     served: ServedModel | None = request.app.state.served
     if served is None:
         problem: ChurnMlopsError | None = request.app.state.problem
@@ -110,46 +126,9 @@ def _served(request: Request) -> ServedModel:
     return served
 
 
-def _score(served: ServedModel, customer: Customer, max_missing_share: float, count: int) -> Prediction:
-    manifest = served.scorer.manifest
-    row, quality = encode_customer(manifest.signature, customer.values)
-    share = len(quality.missing) / len(customer.values)
-    if share > max_missing_share:
-        raise FeatureSchemaMismatch(
-            f"{len(quality.missing)} of {len(customer.values)} features are missing ({share:.0%}); at most "
-            f"{max_missing_share:.0%} may be: {', '.join(quality.missing)}.",
-            quality.missing,
-        )
-    scores = served.scorer.score(row)
-    probability = float(scores.probability[0])
-    value = _customer_value(manifest, customer)
-    return Prediction(
-        customer_id=customer.customer_id,
-        churn_probability=probability,
-        churn_predicted=manifest.decision.predicts_churn(probability, value),
-        decision=_apply(manifest.decision, probability, value),
-        risk_band=manifest.decision.band(probability),
-        reasons_are=manifest.explanation.kind,
-        reasons=explain(manifest.signature, customer.values, scores.contributions[0], count),
-        input_quality=quality,
-        model_version=served.version,
-    )
-
-
-def _customer_value(manifest: Manifest, customer: Customer) -> float | None:
-    """Give what the customer is worth: as the client says, else as the feature says, else the mean in training."""
-    parameters = manifest.decision.parameters
-    if parameters is None or customer.customer_value is not None:
-        return customer.customer_value
-    of_feature = dict(zip(manifest.signature.names, customer.values, strict=True)).get(parameters.value_column or "")
-    return float(of_feature) if isinstance(of_feature, int | float) else parameters.customer_value
-
-
-def _apply(decision: Decision, probability: float, value: float | None) -> AppliedDecision:
-    threshold = decision.threshold_for(value)
-    return AppliedDecision(
-        mode=decision.mode,
-        threshold=threshold if threshold <= 1 else None,
-        expected_profit=decision.expected_profit(probability, value),
-        customer_value=value,
-    )
+DIRECT: Final[dict[tuple[str, str], APIRoute]] = {
+    ("POST", route.path): route
+    for route in router.routes
+    if isinstance(route, APIRoute) and route.endpoint in (predict,)
+}
+"""The routes that are taken the short way."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from churn_mlops.api.request_schema import RequestSchema
+from churn_mlops.inference.prediction import Predictor
 from churn_mlops.inference.scorer import Scorer, load_champion
 
 if TYPE_CHECKING:
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A loaded version and the schema of its requests."""
+    """A loaded version, the schema of its requests, and what answers them."""
 
     scorer: Scorer
     schema: RequestSchema
+    predictor: Predictor
 
     @property
     def version(self) -> str:
@@ -25,12 +27,13 @@ class ServedModel:
         return self.scorer.version
 
     @classmethod
-    def load(cls, registry: Registry) -> ServedModel:
-        """Load the champion.
+    def load(cls, registry: Registry, max_missing_share: float) -> ServedModel:
+        """Load the champion, for customers of whom at most this share of the features is missing.
 
         Raises:
             NoModel: there is none.
             RegistryError: it fails a check.
         """
         scorer = load_champion(registry)
-        return cls(scorer, RequestSchema(scorer.manifest.signature, scorer.manifest.decision.mode))
+        schema = RequestSchema(scorer.manifest.signature, scorer.manifest.decision.mode)
+        return cls(scorer, schema, Predictor(scorer, max_missing_share))

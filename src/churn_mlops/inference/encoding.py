@@ -1,51 +1,90 @@
-"""From one customer's feature values to the row that the graph takes, and what is worth knowing about them."""
+"""From a customer's feature values to the row that the graph takes, and what is worth knowing about them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from typing_extensions import TypedDict
+
+from churn_mlops.models.signature import LARGEST_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    import numpy.typing as npt
-
-    from churn_mlops.models.signature import Signature
+    from churn_mlops.models.signature import Feature, Signature
 
 Value = bool | float | str | None
 """A feature's value as a client sends it: of the feature's kind, or None where it is missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputQuality:
+class InputQuality(TypedDict):
     """Names of the features that are missing, hold a category never seen, or lie outside the range seen."""
 
-    missing: list[str] = field(default_factory=list)
-    unseen_category: list[str] = field(default_factory=list)
-    out_of_range: list[str] = field(default_factory=list)
+    missing: list[str]
+    unseen_category: list[str]
+    out_of_range: list[str]
 
 
-def encode_customer(signature: Signature, values: Sequence[Value]) -> tuple[npt.NDArray[np.float32], InputQuality]:
-    """Encode one customer exactly as `FrameEncoder` encodes a frame.
+class CustomerEncoder:
+    """Encodes customers one by one, exactly as `FrameEncoder` encodes a frame of them.
 
     Args:
         signature: the features.
-        values: one per feature, in order, each of its feature's kind or None.
-
-    Returns:
-        float32 [1, features], and the quality of the input.
     """
-    quality = InputQuality()
-    row: list[float] = []
-    for feature, value in zip(signature.features, values, strict=True):
-        row.append(feature.encode(value))
-        if value is None:
-            quality.missing.append(feature.name)
-        elif isinstance(value, str):
-            if feature.is_unseen(value):
-                quality.unseen_category.append(feature.name)
-        elif feature.kind == "numeric" and feature.is_out_of_range(value):
-            quality.out_of_range.append(feature.name)
-    return np.array([row], dtype=np.float32), quality
+
+    def __init__(self, signature: Signature) -> None:
+        self._features = tuple(map(_unfold, signature.features))
+
+    def encode(self, values: Mapping[str, Value]) -> tuple[list[float], InputQuality]:
+        """Encode one customer.
+
+        Args:
+            values: by feature, each of its feature's kind or None; one that is absent is missing.
+
+        Returns:
+            A number for each feature, within float32, and the quality of the input.
+        """
+        quality = InputQuality(missing=[], unseen_category=[], out_of_range=[])
+        row: list[float] = []
+        for name, codes, other_code, minimum, maximum, had_range in self._features:
+            value: Any = values.get(name)
+            if value is None:
+                quality["missing"].append(name)
+                row.append(math.nan)
+            elif codes is not None:
+                code = codes.get(value)
+                if code is None:
+                    quality["unseen_category"].append(name)
+                    code = other_code
+                row.append(code)
+            elif minimum <= value <= maximum:
+                row.append(value)
+            else:
+                if had_range:
+                    quality["out_of_range"].append(name)
+                row.append(min(max(value, -LARGEST_NUMBER), LARGEST_NUMBER))
+        return row, quality
+
+
+def _unfold(feature: Feature) -> tuple[str, dict[Value, float] | None, float, float, float, bool]:
+    """Give what `encode` needs of a feature, as plain values: they are looked at for each value of each customer."""
+    return feature.name, _codes(feature), feature.other_code, *_range(feature), feature.minimum is not None
+
+
+def _codes(feature: Feature) -> dict[Value, float] | None:
+    """Give what each value becomes, where a feature has few."""
+    if feature.kind == "numeric":
+        return None
+    if feature.kind == "boolean":
+        return {False: 0.0, True: 1.0}
+    codes: dict[Value, float] = dict.fromkeys(feature.rare_categories, feature.other_code)
+    codes.update((category, float(code)) for category, code in feature.codes.items())
+    return codes
+
+
+def _range(feature: Feature) -> tuple[float, float]:
+    """Give the range seen in training; where nothing was, any number is in it that float32 can hold."""
+    if feature.minimum is None or feature.maximum is None:
+        return -LARGEST_NUMBER, LARGEST_NUMBER
+    return max(feature.minimum, -LARGEST_NUMBER), min(feature.maximum, LARGEST_NUMBER)

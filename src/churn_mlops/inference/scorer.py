@@ -59,7 +59,7 @@ class Scorer:
         return self.manifest.version
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
-        """Score customers, float32 [rows, features], encoded as `encode_customer` does."""
+        """Score customers, float32 [rows, features], encoded as `CustomerEncoder` does."""
         return Scores(*self._session.run([PROBABILITY, CONTRIBUTIONS], {INPUT: matrix}))
 
     def _check_names(self) -> None:
