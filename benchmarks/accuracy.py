@@ -30,7 +30,7 @@ from churn_mlops.data.table import CustomerTable, load_customers
 from churn_mlops.models.churn_model import ChurnModel
 from churn_mlops.models.folds import DuplicateGroupedKFold, group_rows, outcome_of_groups
 from churn_mlops.models.metrics import ScoreCounts
-from churn_mlops.training.contest import run_contest
+from churn_mlops.training.contest import forecast, run_contest
 from churn_mlops.training.steps import Steps
 
 if TYPE_CHECKING:
@@ -159,7 +159,9 @@ def _ratio(results: list[Result], table: str, method: str) -> list[float]:
 def _score_auto(train: CustomerTable, test: CustomerTable, seed: int) -> tuple[Floats, str]:
     settings = Settings()
     fold = DuplicateGroupedKFold(settings.training.folds, seed).assign(train.features, train.churned)
-    contest = run_contest("auto", train, fold, settings, Steps(lambda step: None, 1))
+    contest = run_contest(
+        "auto", train, fold, settings, Steps(lambda step: None, forecast("auto", settings, len(fold)))
+    )
     chosen = contest.chosen
     model = ChurnModel(train.kinds, settings.data.rare_category_rows, chosen.estimator, chosen.calibration)
     model.fit(train.features, train.churned)

@@ -38,6 +38,46 @@ def decide(table: CustomerTable, probability: Floats, **keys: Any) -> Decision:
     )
 
 
+def decide_on_a_third(**keys: Any) -> tuple[Decision, Decision]:
+    """Decide on 300 customers, and on the same thrice over of whom those 300 are the sample."""
+    sample = three_plans(np.repeat([60.0, 100.0, 140.0], 100))
+    whole, settings = sample.take(np.tile(np.arange(300), 3)), DecisionSettings.model_validate(keys)
+    training = TrainingSettings(bootstrap_resamples=200)
+    both = Settings(decision=settings, training=training)
+    return choose_decision(both, sample, BY_PLAN, whole), choose_decision(both, whole, np.tile(BY_PLAN, 3))
+
+
+def test_a_capacity_in_customers_is_one_of_all_customers() -> None:
+    """300 of 900 customers are the hundred of the sample's 300 who are most at risk, not all of them."""
+    of_sample, of_all = decide_on_a_third(mode="capacity", capacity=300)
+    assert of_sample.threshold == of_all.threshold == 0.8
+    assert of_sample.selected_share == of_all.selected_share == pytest.approx(1 / 3)
+    assert of_sample.capacity == 300
+
+
+def test_a_share_is_a_share_of_a_sample_too() -> None:
+    """Nothing is to be converted."""
+    of_sample, of_all = decide_on_a_third(mode="capacity", capacity=0.7)
+    assert of_sample.threshold == of_all.threshold == 0.3
+
+
+def test_totals_and_mean_value_are_those_of_all_customers() -> None:
+    """What a customer of the sample earns is what each of all customers earns."""
+    keys = {"mode": "profit", "customer_value": "value", "offer_cost": 10, "save_rate": 0.5}
+    of_sample, of_all = decide_on_a_third(**keys)
+    assert of_sample.profit is not None
+    assert of_all.profit is not None
+    assert of_sample.profit.chosen.total.value == pytest.approx(of_all.profit.chosen.total.value)
+    assert of_sample.profit.chosen.per_customer.value == pytest.approx(of_all.profit.chosen.per_customer.value)
+    assert of_sample.profit.chosen.total.low == pytest.approx(of_sample.profit.chosen.per_customer.low * 900)
+    assert of_sample.threshold == of_all.threshold
+    sample = three_plans(np.full(300, 50.0))
+    everyone = dataclasses.replace(sample, customer_value=np.full(300, 200.0))
+    found = choose_decision(Settings(decision=DecisionSettings.model_validate(keys)), sample, BY_PLAN, everyone)
+    assert found.parameters is not None
+    assert found.parameters.customer_value == 200
+
+
 def three_plans(value: npt.ArrayLike | None = None) -> CustomerTable:
     """Make 300 customers on three plans, of whom 10, 30 and 80 in 100 leave."""
     table = make_table(PLANS, LEFT)

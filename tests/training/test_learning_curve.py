@@ -15,7 +15,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.registry.manifest import LearningPoint
-from churn_mlops.training import refitting
 from churn_mlops.training.learning_curve import describe_learning_curve, measure_learning_curve
 from churn_mlops.training.refitting import Rows, refit
 
@@ -110,13 +109,6 @@ def test_equal_seeds_give_equal_curves() -> None:
     assert one == same != other
 
 
-def test_a_large_table_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the largest sample the curve ends at it."""
-    monkeypatch.setattr(refitting, "LARGEST_SAMPLE", 1000)
-    points = measure_learning_curve(Recorder(TABLE), FOLD, TABLE)
-    assert points[-1].customers == pytest.approx(800, abs=40)
-
-
 def _curve(before: float, last: float, error: float) -> list[LearningPoint]:
     return [
         LearningPoint(customers=2800, roc_auc=0.8, log_loss=before),
@@ -147,10 +139,10 @@ def _curve(before: float, last: float, error: float) -> list[LearningPoint]:
 )
 def test_the_sentence_says_whether_more_rows_would_help(points: list[LearningPoint], sentence: str) -> None:
     """A gain is one from its standard error on."""
-    assert describe_learning_curve(points, rows_used=7000) == sentence
+    assert describe_learning_curve(points) == sentence
 
 
 def test_the_sentence_says_that_a_large_table_was_sampled() -> None:
-    """The limit is told with it."""
-    rows = refitting.LARGEST_SAMPLE + 1
-    assert describe_learning_curve(_curve(0.42, 0.43, 0.01), rows).endswith("(on a seeded sample of 100,000 rows)")
+    """The size of the sample is told with it."""
+    sentence = describe_learning_curve(_curve(0.42, 0.43, 0.01), 99_998)
+    assert sentence.endswith("(on the sample of 99,998 rows)")

@@ -36,7 +36,7 @@ def report_version(
     Args:
         draft: its manifest; version and file hashes are not looked at.
         graph: its model.onnx, whose contributions are shown.
-        table: the customers.
+        table: the customers that were evaluated.
         probability: float64 [rows], out of fold.
         settings: the configuration that it was trained with.
         registry: where the champion to compare it with is.
@@ -68,7 +68,7 @@ def find_champion(registry: Registry) -> Champion | None:
         if OUT_OF_FOLD not in manifest.files:
             return Champion(manifest)
         kept = read_out_of_fold(registry, manifest)
-        return Champion(manifest, kept.churned, kept.probability)
+        return Champion(manifest, kept.churned[kept.held_out], kept.probability[kept.held_out])
     except ChurnMlopsError:  # training is how a spoilt champion is replaced, so it does not stop for it
         return None
 
