@@ -153,8 +153,9 @@ def _forecast(
     """Expect seconds of everything from the contest on; before the table is read, as many zeros."""
     rows = 0 if evaluated is None else len(evaluated.churned)
     contest = forecast(model, settings, rows)
-    # the last family is the dearest, and which one will be chosen is not known yet
-    return contest + forecast_fits(contest[-1], settings, rows, rows_used, _repeats(evaluated))
+    # which family will be chosen is not known yet: the one whose folds take longest
+    fit_seconds = max(contest[settings.training.folds :: settings.training.folds + 1])
+    return contest + forecast_fits(fit_seconds, settings, rows, rows_used, _repeats(evaluated))
 
 
 def _repeats(table: CustomerTable | None) -> bool:
