@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 UNSEEN: Final = -2
 """The fold of a row that the version was not trained on."""
 
-_CHUNK: Final = 50_000
+_CHUNK: Final = 5_000
+"""Customers scored at once: linear leaves take `features` squared numbers of each."""
 
 
 @dataclass(frozen=True)
