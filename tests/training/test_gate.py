@@ -104,6 +104,20 @@ def test_a_leaking_column_is_refused(contest: Contest) -> None:
     assert "Its column 'refund', which the champion lacks, is better alone" in failed["no leak"]
 
 
+def test_the_best_rule_is_held_out_by_customer(tmp_path: Path) -> None:
+    """A column that tells who the customer is says as little on the gate's folds as it did in training."""
+    random = np.random.default_rng(0)
+    customer = np.repeat(np.arange(150), 8)
+    churned = (random.random(150) < 0.4)[customer]
+    customers = pd.DataFrame({"id": customer, "shop": customer % 75, "noise": random.normal(size=1200)})
+    settings = write_settings(
+        tmp_path, customers.assign(churned=churned), customer_id="id", kinds={"shop": "categorical"}
+    )
+    rule = train_baseline(settings).manifest.evaluation.best_rule
+    verdict = judge(settings, train_baseline(settings).manifest.version)
+    assert f"{rule.column!r} ({rule.metrics['log_loss'].value:.4f})" in _figures(verdict, "beats the best rule")
+
+
 def test_a_deciding_column_is_refused_though_training_was_told_to_allow_it(contest: Contest) -> None:
     """What data.allow_leaky let through needs a reason on record before it is served."""
     version = contest.train(DECIDING, allow_leaky=["refund"])

@@ -15,6 +15,7 @@ from churn_mlops.models.trees import Split, Tree
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pandas as pd
 
     Floats = npt.NDArray[np.float64]
 
@@ -43,7 +44,7 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
         l2: ridge penalty on the leaves' values.
         min_leaf_rows: fewest training rows in a leaf.
         learning_rate: shrinkage; a high one keeps the trees, and so the time to score, few.
-        bags: models that are averaged; each holds out another part of the rows, equal rows together.
+        bags: models that are averaged; each holds out other rows, equal ones and those of a group together.
         seed: seeds bags and the draw of features.
     """
 
@@ -63,15 +64,17 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
         self.bags = bags
         self.seed = seed
 
-    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_]) -> Self:
+    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
         """Fit on encoded customers, float64 [rows, features], and outcomes, bool [rows].
+
+        Rows of one of the `groups`, [rows], are held out together.
 
         Attributes set:
             held_out_log_odds_: float64 [rows], each row's by the bag that held it out. They choose between settings,
                 but are no evaluation: the bag was stopped where they were best.
         """
         import_lightgbm()
-        held_out = deal_bags(matrix, churned, self.bags, self.seed)
+        held_out = deal_bags(matrix, churned, self.bags, self.seed, groups)
         # a thread for each bag: LightGBM's own threads wait for each other at every split, which on small tables, or
         # beside other work, takes longer than the splits
         self.boosters_ = Parallel(n_jobs=available_cpus(), prefer="threads")(

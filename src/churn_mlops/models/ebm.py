@@ -18,6 +18,7 @@ from churn_mlops.models.trees import Axis, Tree, build_lookup
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pandas as pd
 
     Floats = npt.NDArray[np.float64]
 
@@ -53,7 +54,7 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
 
     Args:
         interactions: how many pairs of features, the strongest ones, get a term of their own.
-        bags: models that are averaged; each holds out another part of the rows, equal rows together.
+        bags: models that are averaged; each holds out other rows, equal ones and those of a group together.
         learning_rate: of the boosting.
         smoothing_rounds: rounds with random splits before the greedy ones; more make smoother curves.
         max_bins: bins of a feature at most.
@@ -82,9 +83,12 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         self.l2 = l2
         self.seed = seed
 
-    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_]) -> Self:
-        """Fit on encoded customers, float64 [rows, features], and outcomes, bool [rows]."""
-        held_out = deal_bags(matrix, churned, self.bags, self.seed)
+    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
+        """Fit on encoded customers, float64 [rows, features], and outcomes, bool [rows].
+
+        Rows of one of the `groups`, [rows], are held out together.
+        """
+        held_out = deal_bags(matrix, churned, self.bags, self.seed, groups)
         bags = int(held_out.max()) + 1
         self.model_ = ExplainableBoostingClassifier(
             feature_types=["continuous"] * matrix.shape[1],

@@ -118,7 +118,7 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         fit_predict = refit(chosen, evaluated)
         evaluation = look_closer(evaluation, fit_predict, evaluated, fold, probability, decision, settings, steps)
         steps.begin("fitting on all customers")
-        fitted = chosen.fit(table.features, table.churned)
+        fitted = chosen.fit(table.features, table.churned, table.customer_ids)
         steps.begin("proving the graph, registering")
         exported = export_model(fitted, table.features)
         parity = prove_parity(exported, fitted, table.features)
