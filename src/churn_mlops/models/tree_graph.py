@@ -37,7 +37,7 @@ def write_additive_trees(
         ensemble.add(tree, [(feature, 1.0)])
     graph = GraphBuilder()
     contributions = graph.widen(ensemble.write(graph))
-    total = graph.add("ReduceSum", contributions, graph.constant(np.array([1], dtype=np.int64)), keepdims=0)
+    total = graph.add("ReduceSum", contributions, graph.indices([1]), keepdims=0)
     graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
     return graph.build(features)
 
@@ -67,8 +67,8 @@ def write_reference_trees(
             ensemble.add(decide(tree, feature, float(reference[feature])), [(feature, -1.0)])
     graph = GraphBuilder()
     scores = graph.widen(ensemble.write(graph))
-    contributions = graph.add("Gather", scores, graph.constant(np.arange(features, dtype=np.int64)), axis=1)
-    total = graph.add("Gather", scores, graph.constant(np.array(features, dtype=np.int64)), axis=1)
+    contributions = graph.add("Gather", scores, graph.indices(np.arange(features)), axis=1)
+    total = graph.add("Gather", scores, graph.indices(features), axis=1)
     graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
     return graph.build(features)
 
