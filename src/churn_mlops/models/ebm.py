@@ -151,8 +151,18 @@ def share_out(table: LookupTable) -> tuple[float, tuple[LookupTable, LookupTable
     Returns:
         The term's mean, and each feature's part as a table over both.
     """
+    interaction, alone, mean = _purify(table)
+    first = LookupTable(table.axes, interaction.scores / 2 + alone[0][:, np.newaxis], table.weights)
+    second = LookupTable(table.axes, interaction.scores / 2 + alone[1][np.newaxis, :], table.weights)
+    return mean, (first, second)
+
+
+def find_interaction(table: LookupTable) -> LookupTable:
+    """Give what the two features of a pair's term do together, beyond what each of them does alone."""
+    return _purify(table)[0]
+
+
+def _purify(table: LookupTable) -> tuple[LookupTable, dict[int, Floats], float]:
     pure, alone, mean = purify(table.scores, table.weights, is_randomized=False)
-    of_feature = {dimensions[0]: scores for dimensions, scores in alone}
-    first = LookupTable(table.axes, pure / 2 + of_feature[0][:, np.newaxis], table.weights)
-    second = LookupTable(table.axes, pure / 2 + of_feature[1][np.newaxis, :], table.weights)
-    return float(np.asarray(mean).sum()), (first, second)
+    of_axis = {dimensions[0]: scores for dimensions, scores in alone}
+    return LookupTable(table.axes, pure, table.weights), of_axis, float(np.asarray(mean).sum())
