@@ -97,6 +97,17 @@ def test_ruined_probabilities_are_refused(contest: Contest) -> None:
     assert "served as evaluated" not in failed
 
 
+def test_a_calibration_error_that_may_be_chance_is_not_refused(contest: Contest) -> None:
+    """What must be within the bound is the lower end of its interval."""
+    version = contest.train(FEW)
+    found = re.search(r"error is (\S+) \[(\S+),", _figures(judge(contest.settings, version), "calibrated"))
+    assert found
+    error, low = map(float, found.groups())
+    for bound, refused in (((error + low) / 2, False), (low / 2, True)):
+        failed = _failed(judge(contest.ask(max_calibration_error=bound).settings, version))
+        assert ("calibrated" in failed) == refused
+
+
 def test_a_leaking_column_is_refused(contest: Contest) -> None:
     """A column that the champion lacks, and that says more than the whole champion, is named; all else is passed."""
     failed = _failed(judge(contest.compare_on(LEAKY).settings, contest.train(LEAKY)))
