@@ -172,6 +172,18 @@ def test_a_version_that_is_as_good_passes_unless_more_is_wanted(wanted: float, p
     assert f"promotion.min_improvement ({wanted:g})" in _figures(verdict, "at least as good")
 
 
+def test_an_improvement_that_is_within_the_interval_will_do(contest: Contest) -> None:
+    """What must reach promotion.min_improvement is the upper end."""
+    version = contest.train(FEW)
+    figures = _figures(judge(contest.settings, version), "at least as good")
+    found = re.search(r"improvement of (\S+) \[\S+, (\S+)\]", figures)
+    assert found
+    value, high = map(float, found.groups())
+    for wanted, refused in (((value + high) / 2, False), (high + 0.001, True)):
+        failed = _failed(judge(contest.ask(min_improvement=wanted).settings, version))
+        assert ("at least as good" in failed) == refused
+
+
 def test_a_better_version_is_promoted(tmp_path: Path) -> None:
     """With the calls, which its champion lacks, it does better, and becomes champion with its figures on record."""
     contest = open_contest(tmp_path, CUSTOMERS.drop(columns="calls")).compare_on(CUSTOMERS)
