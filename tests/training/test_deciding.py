@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +14,26 @@ import pandas as pd
 import pytest
 from learnable_tables import make_table
 
-from churn_mlops.config.settings import DataSettings, DecisionSettings, Settings, TrainingSettings
+from churn_mlops.config.settings import (
+    ArtifactsSettings,
+    DataSettings,
+    DecisionSettings,
+    EvaluationSettings,
+    Settings,
+    TrainingSettings,
+)
 from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.models.logistic import build_logistic
 from churn_mlops.training.candidates import cross_validate
 from churn_mlops.training.deciding import choose_decision, draw_decision
+from churn_mlops.training.job import train_baseline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from churn_mlops.data.table import CustomerTable
     from churn_mlops.registry.manifest import Decision
 
@@ -223,3 +237,32 @@ def test_the_curve_passes_through_the_decision(
     assert [curve.chosen_share, curve.chosen_height] == pytest.approx([decision.selected_share, stored])
     on_line = float(np.interp(curve.chosen_share, curve.contacted_share, curve.height))
     assert on_line == pytest.approx(curve.chosen_height, abs=0.02)
+
+
+def test_the_manifests_profit_follows_from_the_file_beside_it(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    """A loop over out_of_fold.csv that knows nothing of the product gets the stored profits."""
+    version = train_baseline(
+        Settings(
+            data=DataSettings(source="table", path=real_data("telco.csv"), target="Churn", positive_label="Yes"),
+            training=TrainingSettings(bootstrap_resamples=100, budget_seconds=1e-6),
+            evaluation=EvaluationSettings(leak_report=False, learning_curve=False),
+            decision=DecisionSettings(mode="profit", customer_value="MonthlyCharges", offer_cost=5, save_rate=0.3),
+            artifacts=ArtifactsSettings(path=tmp_path),
+        )
+    ).manifest.version
+    folder = tmp_path / "models" / version
+    decision = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["decision"]
+    with (folder / "out_of_fold.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    chosen, everybody = [], []
+    for row in rows:
+        value, probability = float(row["customer_value"]), float(row["churn_probability"])
+        profit = 0.3 * value * int(row["churned"]) - 5
+        everybody.append(profit)
+        if probability * 0.3 * value >= decision["parameters"]["correction"] * 5:
+            chosen.append(profit)
+    assert decision["selected_share"] == len(chosen) / 7043
+    stored = decision["profit"]
+    assert [stored[rule]["total"]["value"] for rule in ("chosen", "everybody")] == pytest.approx(
+        [math.fsum(chosen), math.fsum(everybody)], rel=1e-12
+    )

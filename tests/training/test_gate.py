@@ -97,11 +97,36 @@ def test_ruined_probabilities_are_refused(contest: Contest) -> None:
     assert "served as evaluated" not in failed
 
 
+def test_a_calibration_error_that_may_be_chance_is_not_refused(contest: Contest) -> None:
+    """What must be within the bound is the lower end of its interval."""
+    version = contest.train(FEW)
+    found = re.search(r"error is (\S+) \[(\S+),", _figures(judge(contest.settings, version), "calibrated"))
+    assert found
+    error, low = map(float, found.groups())
+    for bound, refused in (((error + low) / 2, False), (low / 2, True)):
+        failed = _failed(judge(contest.ask(max_calibration_error=bound).settings, version))
+        assert ("calibrated" in failed) == refused
+
+
 def test_a_leaking_column_is_refused(contest: Contest) -> None:
     """A column that the champion lacks, and that says more than the whole champion, is named; all else is passed."""
     failed = _failed(judge(contest.compare_on(LEAKY).settings, contest.train(LEAKY)))
     assert list(failed) == ["no leak"]
     assert "Its column 'refund', which the champion lacks, is better alone" in failed["no leak"]
+
+
+def test_the_best_rule_is_held_out_by_customer(tmp_path: Path) -> None:
+    """A column that tells who the customer is says as little on the gate's folds as it did in training."""
+    random = np.random.default_rng(0)
+    customer = np.repeat(np.arange(150), 8)
+    churned = (random.random(150) < 0.4)[customer]
+    customers = pd.DataFrame({"id": customer, "shop": customer % 75, "noise": random.normal(size=1200)})
+    settings = write_settings(
+        tmp_path, customers.assign(churned=churned), customer_id="id", kinds={"shop": "categorical"}
+    )
+    rule = train_baseline(settings).manifest.evaluation.best_rule
+    verdict = judge(settings, train_baseline(settings).manifest.version)
+    assert f"{rule.column!r} ({rule.metrics['log_loss'].value:.4f})" in _figures(verdict, "beats the best rule")
 
 
 def test_a_deciding_column_is_refused_though_training_was_told_to_allow_it(contest: Contest) -> None:
@@ -145,6 +170,18 @@ def test_a_version_that_is_as_good_passes_unless_more_is_wanted(wanted: float, p
     verdict = judge(contest.ask(min_improvement=wanted).settings, version)
     assert (not verdict.failed) == passes
     assert f"promotion.min_improvement ({wanted:g})" in _figures(verdict, "at least as good")
+
+
+def test_an_improvement_that_is_within_the_interval_will_do(contest: Contest) -> None:
+    """What must reach promotion.min_improvement is the upper end."""
+    version = contest.train(FEW)
+    figures = _figures(judge(contest.settings, version), "at least as good")
+    found = re.search(r"improvement of (\S+) \[\S+, (\S+)\]", figures)
+    assert found
+    value, high = map(float, found.groups())
+    for wanted, refused in (((value + high) / 2, False), (high + 0.001, True)):
+        failed = _failed(judge(contest.ask(min_improvement=wanted).settings, version))
+        assert ("at least as good" in failed) == refused
 
 
 def test_a_better_version_is_promoted(tmp_path: Path) -> None:

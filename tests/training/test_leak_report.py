@@ -178,6 +178,20 @@ def test_rows_that_do_not_repeat_keep_their_fold() -> None:
     )
 
 
+def test_repeated_rows_are_dealt_out_by_outcome() -> None:
+    """Each fold gets its share of the repeated churners, so that random rows are stratified as the folds are."""
+    customers = customers_with_fingerprints()
+    table = dataclasses.replace(customers, churned=np.arange(1000) % 10 == 1)
+    tested: list[Rows] = []
+
+    def note_tested(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
+        tested.append(test)
+        return say_half(train, test)
+
+    report_without_model(table, note_tested)
+    assert [table.churned[test].sum() for test in tested] == [20] * 5
+
+
 @pytest.mark.parametrize(
     ("days", "train", "cut"),
     [
@@ -205,6 +219,7 @@ def test_a_cut_within_a_day_says_the_time() -> None:
         (np.zeros(400, dtype=int), TABLE.churned, "every row is of 2024-01-01"),
         (np.arange(400), np.arange(400) >= 320, "too few churners or customers who stayed"),
         (np.arange(400), np.arange(400) % 5 < 2 * (np.arange(400) < 320), "too few churners or customers who stayed"),
+        (np.arange(400), np.arange(400) % 5 < 2 * (np.arange(400) < 340), "too few churners or customers who stayed"),
     ],
 )
 def test_a_later_period_that_says_nothing_is_not_measured(

@@ -87,6 +87,13 @@ def test_parts_with_fewer_than_fifty_churners_are_left_out(churners: int, points
     assert all(point.customers * churners / 2000 >= 49 for point in found)
 
 
+def test_customers_with_several_rows_count_once() -> None:
+    """A hundred who stayed are too few for half of them to be enough, though they have a thousand rows."""
+    table = dataclasses.replace(customers_with_rows(10), churned=np.tile(np.arange(2000) % 20 > 0, 10))
+    fold = DuplicateGroupedKFold(5, 0).assign(table.features, table.churned, table.customer_ids)
+    assert len(measure_learning_curve(Recorder(table), fold, table)) == 1
+
+
 def test_every_fit_is_told_first() -> None:
     """Whoever watches hears of every point."""
     begun: list[str] = []
@@ -100,6 +107,18 @@ def test_a_model_that_learns_goes_on_learning() -> None:
     assert points[-1].log_loss < points[0].log_loss
     assert points[0].standard_error is None
     assert all(point.standard_error is not None and point.standard_error > 0 for point in points[1:])
+
+
+def test_the_standard_error_is_that_of_the_mean_difference() -> None:
+    """Worked out from what two fits said of the same held-out customers."""
+    recorder = Recorder(TABLE)
+    points = measure_learning_curve(recorder, FOLD, TABLE)
+    losses = []
+    for place in (-4, -2):
+        parts = [(recorder.churned[train].mean(), TABLE.churned[test]) for train, test in recorder.fits[place:][:2]]
+        losses.append(np.concatenate([-np.log(np.where(left, rate, 1 - rate)) for rate, left in parts]))
+    difference = losses[1] - losses[0]
+    assert points[-1].standard_error == pytest.approx(difference.std(ddof=1) / np.sqrt(800))
 
 
 def test_equal_seeds_give_equal_curves() -> None:

@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from learnable_tables import draw_customers, make_table
+from sklearn.base import BaseEstimator
 from sklearn.neighbors import KNeighborsClassifier
 
 from churn_mlops.training import refitting
-from churn_mlops.training.refitting import keep_together, refit, sample_rows
+from churn_mlops.training.refitting import fit_rows, keep_together, refit, sample_rows
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from churn_mlops.data.table import CustomerTable
 
 CUSTOMERS = draw_customers(100)
@@ -83,3 +86,21 @@ def test_the_draw_does_not_hang_on_columns_or_later_rows() -> None:
     assert sample_rows(make_table(wider, churned[:5000]), 2500, seed=0).tolist() == rows.tolist()
     grown = sample_rows(make_table(pd.DataFrame({"x": x}), churned), 3000, seed=0)
     assert len(set(grown[grown < 5000]) & set(rows)) > 0.95 * len(rows)
+
+
+class HoldingOut(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """A model that holds rows out by itself, and remembers whose rows it was given."""
+
+    def fit(self, frame: pd.DataFrame, churned: object, groups: pd.Series | None = None) -> HoldingOut:
+        """Remember tenure and customer of each row."""
+        self.seen_ = None if groups is None else list(zip(frame["tenure"], groups, strict=True))
+        return self
+
+
+@pytest.mark.parametrize("rows", [np.array([3, 1, 4]), np.arange(100) % 9 == 0])
+def test_a_model_is_told_whose_rows_it_is_fitted_on(rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> None:
+    """By position and by mask, each row comes with its customer; where the table names none, nothing is told."""
+    named = dataclasses.replace(TABLE, customer_ids=pd.Series([f"C{row}" for row in range(100)]))
+    ids = np.array([f"C{row}" for row in range(100)])[rows]
+    assert fit_rows(HoldingOut(), named, rows).seen_ == list(zip(CUSTOMERS["tenure"].iloc[rows], ids, strict=True))
+    assert fit_rows(HoldingOut(), TABLE, rows).seen_ is None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+    import pandas as pd
 
     Floats = npt.NDArray[np.float64]
 
@@ -53,7 +54,7 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
         l2: ridge penalty on the leaves' values.
         min_leaf_rows: fewest training rows in a leaf.
         learning_rate: shrinkage, doubled for linear leaves; a high one keeps the trees, and so the time to score, few.
-        bags: pairs of models that are averaged; each holds out another part of the rows, equal rows together.
+        bags: pairs of models that are averaged; each holds out other rows, equal ones and those of a group together.
         seed: seeds bags and the draw of features.
     """
 
@@ -73,15 +74,17 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
         self.bags = bags
         self.seed = seed
 
-    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_]) -> Self:
+    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
         """Fit on encoded customers, float64 [rows, features], and outcomes, bool [rows].
+
+        Rows of one of the `groups`, [rows], are held out together.
 
         Attributes set:
             held_out_log_odds_: float64 [rows], each row's by the bag that held it out. They choose between settings,
                 but are no evaluation: the bag was stopped where they were best.
         """
         lightgbm = import_lightgbm()
-        held_out = deal_bags(matrix, churned, self.bags, self.seed)
+        held_out = deal_bags(matrix, churned, self.bags, self.seed, groups)
         bags = range(int(held_out.max()) + 1)
         self.scaling_ = Scaling.learn(matrix)
         scaled = self.scaling_.apply(matrix)

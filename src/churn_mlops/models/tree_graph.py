@@ -38,7 +38,7 @@ def write_additive_trees(
         ensemble.add(tree, [(feature, 1.0)])
     graph = GraphBuilder()
     contributions = graph.widen(ensemble.write(graph, graph.features))
-    total = graph.add("ReduceSum", contributions, graph.constant(np.array([1], dtype=np.int64)), keepdims=0)
+    total = graph.add("ReduceSum", contributions, graph.indices([1]), keepdims=0)
     graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
     return graph.build(features)
 
@@ -69,8 +69,8 @@ def write_reference_trees(
     scores = graph.widen(_differences(trees, reference, width=1).write(graph, graph.features))
     for scaling, linear in scaled:
         scores = graph.add("Add", scores, _write_linear(graph, scaling, linear, reference))
-    contributions = graph.add("Gather", scores, graph.constant(np.arange(features, dtype=np.int64)), axis=1)
-    total = graph.add("Gather", scores, graph.constant(np.array(features, dtype=np.int64)), axis=1)
+    contributions = graph.add("Gather", scores, graph.indices(np.arange(features)), axis=1)
+    total = graph.add("Gather", scores, graph.indices(features), axis=1)
     graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
     return graph.build(features)
 
@@ -81,9 +81,9 @@ def _write_linear(graph: GraphBuilder, scaling: Scaling, trees: Iterable[Tree], 
     features = scaling.write(graph)
     ensemble = _differences(trees, scaling.apply(reference), width=outputs)
     flat = graph.widen(ensemble.write(graph, features))
-    coefficients = graph.add("Reshape", flat, graph.constant(np.array([-1, outputs, outputs], dtype=np.int64)))
-    with_one = graph.add("Pad", features, graph.constant(np.array([0, 0, 0, 1], dtype=np.int64)), graph.constant(1.0))
-    last = graph.constant(np.array([2], dtype=np.int64))
+    coefficients = graph.add("Reshape", flat, graph.indices([-1, outputs, outputs]))
+    with_one = graph.add("Pad", features, graph.indices([0, 0, 0, 1]), graph.constant(1.0))
+    last = graph.indices([2])
     return graph.add("Squeeze", graph.add("MatMul", coefficients, graph.add("Unsqueeze", with_one, last)), last)
 
 

@@ -128,7 +128,7 @@ def _compare(
         rival = rival if isinstance(rival, Check) else rival.take(rows)
         _check_enough(table, left_out)
     folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
-    fold = folds.assign(table.features, table.churned)
+    fold = folds.assign(table.features, table.churned, table.customer_ids)
     rival_scores = None if isinstance(rival, Check) else rival
     return Comparison(table, left_out, fold, challenger, rival_scores, settings), rival
 

@@ -118,7 +118,7 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         fit_predict = refit(chosen, evaluated)
         evaluation = look_closer(evaluation, fit_predict, evaluated, fold, probability, decision, settings, steps)
         steps.begin("fitting on all customers")
-        fitted = chosen.fit(table.features, table.churned)
+        fitted = chosen.fit(table.features, table.churned, table.customer_ids)
         steps.begin("proving the graph, registering")
         exported = export_model(fitted, table.features)
         parity = prove_parity(exported, fitted, table.features)
@@ -141,7 +141,7 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         GRAPH: exported.graph,
         ESTIMATOR: _dump(fitted),
         OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, rows, fold, probability).to_csv(),
-        REPORT: report_version(draft, exported.graph, evaluated, probability, settings, registry),
+        REPORT: report_version(draft, exported.graph, fitted.family_, evaluated, probability, settings, registry),
     }
     manifest = register(registry, draft, files)
     return TrainedVersion(manifest, registry.champion(), rejects)

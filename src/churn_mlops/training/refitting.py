@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import clone
 
-from churn_mlops.models.folds import group_rows
+from churn_mlops.models.folds import fit_clone, group_rows
 
 if TYPE_CHECKING:
     from churn_mlops.data.table import CustomerTable
@@ -26,11 +25,17 @@ def refit(estimator: Any, table: CustomerTable) -> FitPredict:
     """Give the function that fits a clone of an estimator on some rows of a table and scores others."""
 
     def fit_predict(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
-        fitted = clone(estimator).fit(table.features.iloc[train].reset_index(drop=True), table.churned[train])
+        fitted = fit_rows(estimator, table, train)
         probability: npt.NDArray[np.float64] = fitted.predict_proba(table.features.iloc[test])[:, 1]
         return probability
 
     return fit_predict
+
+
+def fit_rows(estimator: Any, table: CustomerTable, rows: Rows | npt.NDArray[np.bool_]) -> Any:
+    """Fit a clone of an estimator on some rows of a table; what it holds out of them, it holds out by customer."""
+    ids = None if table.customer_ids is None else table.customer_ids.iloc[rows]
+    return fit_clone(estimator, table.features.iloc[rows].reset_index(drop=True), table.churned[rows], ids)
 
 
 def keep_together(table: CustomerTable) -> Rows:

@@ -12,6 +12,7 @@ from churn_mlops.training.deciding import draw_decision
 from churn_mlops.training.out_of_fold import read_out_of_fold
 from churn_mlops.training.report.content import Champion, ProfitCurve, ReportContent
 from churn_mlops.training.report.effects import measure_effects, read_contributions
+from churn_mlops.training.report.pairs import measure_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 def report_version(
     draft: Manifest,
     graph: bytes,
+    family: object,
     table: CustomerTable,
     probability: npt.NDArray[np.float64],
     settings: Settings,
@@ -36,6 +38,7 @@ def report_version(
     Args:
         draft: its manifest; version and file hashes are not looked at.
         graph: its model.onnx, whose contributions are shown.
+        family: the fitted model in it, whose terms of two features are shown.
         table: the customers that were evaluated.
         probability: float64 [rows], out of fold.
         settings: the configuration that it was trained with.
@@ -51,6 +54,7 @@ def report_version(
             churned=table.churned,
             probability=probability,
             effects=measure_effects(read_contributions(graph), draft.signature, matrix, settings.training.seed),
+            pairs=measure_pairs(family, draft.signature, matrix, settings.training.seed),
             champion=find_champion(registry),
             profit=_draw_profit(draft, table, probability),
             rejects=Counter(reject.reason for reject in table.rejects),
