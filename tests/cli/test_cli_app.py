@@ -115,8 +115,9 @@ def test_train_with_if_no_champion_trains_once(run: Run) -> None:
 
 
 def test_the_module_of_training_is_the_command_train(tmp_path: Path) -> None:
-    """Python -m churn_mlops.training.train_baseline has the help of churn-mlops train."""
+    """Python -m churn_mlops.training.train_baseline takes what churn-mlops train takes, and says where more is told."""
     command = [sys.executable, "-m", "churn_mlops.training.train_baseline", "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "--if-no-champion" in done.stdout
     assert "python -m churn_mlops.training.train_baseline" in done.stdout
+    assert "churn-mlops train --help" in done.stdout

@@ -11,6 +11,7 @@ from random_trees import walk
 
 from churn_mlops.models.boosted import BoostedTrees
 from churn_mlops.models.folds import deal_bags
+from churn_mlops.models.trees import LinearLeaf, Split
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +23,12 @@ FITTED = quick_boosted().fit(MATRIX, CHURNED)
 
 
 def _sum_of_trees(family: BoostedTrees, matrix: Floats) -> Floats:
-    return np.array([sum(walk(tree, row) for tree in family.trees()) for row in matrix.tolist()])
+    pairs = zip(matrix.tolist(), family.scaling_.apply(matrix).tolist(), strict=True)
+    sums = [
+        sum(walk(tree, row) for tree in family.trees()) + sum(walk(tree, scaled) for tree in family.linear_trees())
+        for row, scaled in pairs
+    ]
+    return np.array(sums)
 
 
 @pytest.mark.parametrize("rows", [MATRIX[:200], strange_rows()], ids=["training rows", "strange rows"])
@@ -67,6 +73,26 @@ def test_what_is_learnt_ranks_held_out_customers() -> None:
     assert log_odds[churned].mean() > log_odds[~churned].mean() + 1.5
 
 
+def test_lines_follow_a_steady_rise() -> None:
+    """Where the log-odds rise with a number, leaves of the linear trees have slopes, most of them upwards."""
+    waiting = list(FITTED.linear_trees())
+    slopes: list[float] = []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Split):
+            waiting += [node.left, node.right]
+        elif isinstance(node, LinearLeaf):
+            slopes += [slope for feature, slope in node.slopes if feature == 0]
+    assert sum(slope > 0 for slope in slopes) > 0.6 * len(slopes) > 0
+
+
+def test_linear_leaves_do_not_extrapolate() -> None:
+    """Beyond the range seen in training the log-odds stay what they are at its end."""
+    end, beyond = MATRIX[[0]].copy(), MATRIX[[0]].copy()
+    end[0, 3], beyond[0, 3] = MATRIX[:, 3].max(), 1e30
+    np.testing.assert_array_equal(FITTED.decision_function(beyond), FITTED.decision_function(end))
+
+
 def test_equal_seeds_give_equal_models() -> None:
     """The same rows and seed give the same log-odds to the last bit; another seed other ones."""
     again, other = (quick_boosted(seed=seed).fit(MATRIX, CHURNED).decision_function(MATRIX) for seed in (0, 1))
@@ -75,10 +101,13 @@ def test_equal_seeds_give_equal_models() -> None:
 
 
 def test_a_row_is_held_out_by_one_bag() -> None:
-    """Its held-out log-odds are those of the one model that was not fitted on it."""
+    """Its held-out log-odds are the average of the two models that were not fitted on it."""
     bag_of_row = deal_bags(MATRIX, CHURNED, 3, 0)
-    expected = np.array([booster.predict(MATRIX, raw_score=True) for booster in FITTED.boosters_])
-    np.testing.assert_array_equal(FITTED.held_out_log_odds_, expected[bag_of_row, np.arange(len(MATRIX))])
+    scaled = FITTED.scaling_.apply(MATRIX)
+    plain = np.array([booster.predict(MATRIX, raw_score=True) for booster in FITTED.boosters_])
+    linear = np.array([booster.predict(scaled, raw_score=True) for booster in FITTED.linear_boosters_])
+    expected = ((plain + linear) / 2)[bag_of_row, np.arange(len(MATRIX))]
+    np.testing.assert_allclose(FITTED.held_out_log_odds_, expected, atol=1e-12)
 
 
 def test_outcomes_of_rows_held_out_are_not_learnt_by_that_bag() -> None:
@@ -102,8 +131,9 @@ def test_where_nothing_can_be_learnt_the_base_rate_is() -> None:
     """Where no leaf has rows enough there are trees of one leaf only, and they say how many leave."""
     family = BoostedTrees(bags=2, min_leaf_rows=1000).fit(MATRIX, CHURNED)
     rate = CHURNED.mean()
-    constants = [tree for tree in family.trees() if isinstance(tree, float)]
-    assert len(constants) == len(family.trees())
+    trees = [*family.trees(), *family.linear_trees()]
+    constants = [walk(tree, []) for tree in trees if not isinstance(tree, Split)]
+    assert len(constants) == len(trees)
     assert sum(constants) == pytest.approx(np.log(rate / (1 - rate)), abs=0.01)
     np.testing.assert_allclose(_sum_of_trees(family, MATRIX[:1]), family.decision_function(MATRIX[:1]), atol=1e-9)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from customer_frames import MIXED, draw_churn, make_frame
 from family_matrices import quick_boosted, quick_ebm
@@ -86,3 +87,15 @@ def test_a_second_fit_forgets_the_first() -> None:
     fresh = ChurnModel(MIXED, 5, quick_boosted()).fit(other, draw_churn(other))
     assert refitted.signature == fresh.signature
     np.testing.assert_array_equal(refitted.predict_proba(FRAME), fresh.predict_proba(FRAME))
+
+
+@pytest.mark.parametrize("family", ["ebm", "boosted", "blend"])
+def test_customers_who_can_be_recognised_are_not_learnt(family: str) -> None:
+    """Where rows tell who the customer is and nothing else, rows of one customer are held out together: it stops."""
+    random = np.random.default_rng(0)
+    customer = np.repeat(np.arange(60), 8)
+    frame = pd.DataFrame({"fingerprint": random.normal(size=60)[customer] + random.normal(0, 1e-6, 480)})
+    churned = (random.random(60) < 0.5)[customer]
+    model = ChurnModel({"fingerprint": "numeric"}, 5, FAMILIES[family]())
+    learnt = clone(model).fit(frame, churned).decision_function(frame).std()
+    assert model.fit(frame, churned, pd.Series(customer)).decision_function(frame).std() < learnt / 2

@@ -10,9 +10,11 @@ import pytest
 from customer_frames import MIXED, draw_churn, make_frame
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
+from sklearn.tree import DecisionTreeClassifier
 
 from churn_mlops.errors import DataError
-from churn_mlops.models.folds import DuplicateGroupedKFold, deal_bags, group_rows, outcome_of_groups
+from churn_mlops.models.folds import DuplicateGroupedKFold, deal_bags, fit_clone, group_rows, outcome_of_groups
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -146,8 +148,41 @@ def test_equal_encoded_rows_share_a_bag() -> None:
     assert (bag == bag[0]).all()
 
 
+def test_rows_of_one_customer_share_a_bag() -> None:
+    """Though each of them differs, and both outcomes are in every bag."""
+    matrix, customer = np.arange(120, dtype=np.float64)[:, np.newaxis], np.tile(np.arange(40), 3)
+    bag = deal_bags(matrix, customer < 15, 5, 0, pd.Series(customer))
+    assert (bag.reshape(3, 40) == bag[:40]).all()
+    assert [set(bag[customer < 15]), set(bag[customer >= 15])] == [set(range(5))] * 2
+
+
+def test_there_are_no_more_bags_than_customers_of_either_outcome() -> None:
+    """A hundred rows of three churners are three to deal out."""
+    churned = np.arange(400) < 100
+    customer = pd.Series(np.where(churned, np.arange(400) % 3, np.arange(400)))
+    assert set(deal_bags(np.arange(400.0)[:, np.newaxis], churned, 8, 0, customer)) == {0, 1, 2}
+
+
 @pytest.mark.parametrize("left", [0, 1, 99, 100])
 def test_too_few_different_rows_for_two_bags_are_refused(left: int) -> None:
-    """One churner, or one who stayed, cannot be both learnt from and held out."""
-    with pytest.raises(DataError, match="only"):
+    """One churner, or one who stayed, cannot be both learnt from and held out; folds have nothing to do with it."""
+    with pytest.raises(DataError, match=rf"only {left} different rows of churners and {100 - left} of(?!.*fold)"):
         deal_bags(np.arange(100.0)[:, np.newaxis], np.arange(100) < left, 8, 0)
+
+
+class HoldingOut(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """A model that holds rows out by itself, and remembers what belonged together."""
+
+    def fit(self, matrix: object, churned: object, groups: object = None) -> HoldingOut:
+        """Remember it."""
+        self.groups_ = groups
+        return self
+
+
+def test_a_model_that_holds_rows_out_is_told_what_belongs_together() -> None:
+    """The model that was given stays unfitted; one that cannot be told is fitted all the same."""
+    rows, churned, groups = np.zeros((4, 1)), np.arange(4) < 2, pd.Series(list("aabb"))
+    model = HoldingOut()
+    assert fit_clone(model, rows, churned, groups).groups_ is groups
+    assert not hasattr(model, "groups_")
+    assert fit_clone(DecisionTreeClassifier(), rows, churned, groups).classes_.tolist() == [False, True]

@@ -25,7 +25,7 @@ LOG_ODDS = np.linspace(-60, 60, 2401).astype(np.float32).astype(np.float64)
 def _calibrated_graph(calibration: Calibration) -> bytes:
     """Write a graph whose one feature is the log-odds."""
     graph = GraphBuilder()
-    log_odds = graph.add("ReduceSum", graph.features, graph.constant(np.array([1], dtype=np.int64)), keepdims=0)
+    log_odds = graph.add("ReduceSum", graph.features, graph.indices([1]), keepdims=0)
     graph.answer(log_odds, graph.features, calibration)
     return graph.build(1)
 
@@ -72,11 +72,11 @@ def test_every_graph_keeps_the_contract() -> None:
     assert shapes == [["rows", 1], ["rows"], ["rows", 1]]
 
 
-def test_constants_are_float64_unless_they_are_places() -> None:
-    """Whole numbers given as places stay what they are; all else is never rounded to float32."""
+def test_constants_are_float64_and_indices_int64() -> None:
+    """Whole numbers become what they are asked to be: a slope of 2 is a float64, and an axis is an int64."""
     graph = GraphBuilder()
-    graph.constant(np.array([0.5], dtype=np.float32))
-    axis = graph.constant(np.array([1], dtype=np.int64))
+    graph.constant([2])
+    axis = graph.indices([1])
     graph.answer(graph.add("ReduceSum", graph.features, axis, keepdims=0), graph.features, Calibration())
     types = [constant.data_type for constant in onnx.load_from_string(graph.build(1)).graph.initializer[:2]]
     assert types == [TensorProto.DOUBLE, TensorProto.INT64]

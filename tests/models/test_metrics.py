@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as scikit_learn
 
+from churn_mlops.models import metrics
 from churn_mlops.models.metrics import CALIBRATION_BINS, LIFT_SHARE, Metrics, ScoreCounts, no_skill
 
 if TYPE_CHECKING:
@@ -168,3 +169,18 @@ def test_intervals_stay_within_what_a_metric_can_be() -> None:
     intervals = ScoreCounts.count(churned, np.where(churned, 0.9, 0.1)).intervals(200, seed=0)
     assert all(interval.low >= 0 for interval in intervals.values())
     assert intervals["roc_auc"].high == 1
+
+
+def test_merged_scores_have_the_same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merging keeps every customer and outcome, and moves neither figures nor the width of their intervals."""
+    counts = _draw(20_000)
+    merged = counts.merge(2000)
+    assert len(merged.scores) <= 2000 < len(counts.scores)
+    assert (merged.churned.sum(), merged.stayed.sum()) == (counts.churned.sum(), counts.stayed.sum())
+    assert (np.diff(merged.scores) < 0).all()
+    assert merged.metrics() == pytest.approx(counts.metrics(), abs=2e-3)
+    assert counts.merge(20_000) is counts
+    whole = counts.intervals(400, seed=0)
+    monkeypatch.setattr(metrics, "RESAMPLED_SCORES", 2000)
+    for name, (low, high) in counts.intervals(400, seed=1).items():
+        assert high - low == pytest.approx(whole[name].high - whole[name].low, rel=0.2)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_trees import FEATURES, VALUES, draw_row, draw_tree, walk
+from random_trees import FEATURES, VALUES, draw_linear_leaf, draw_row, draw_tree, walk
 
 from churn_mlops.models.signature import LARGEST_NUMBER
-from churn_mlops.models.trees import Axis, Split, Tree, build_lookup, decide, features_of, map_leaves
+from churn_mlops.models.trees import Axis, LinearLeaf, Split, Tree, build_lookup, decide, features_of, scale
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -77,11 +77,32 @@ def test_a_decided_tree_scores_as_if_the_feature_had_the_value(
     assert feature not in features_of(left)
 
 
+NUMBERS = st.lists(st.floats(-9, 9, width=16), min_size=FEATURES, max_size=FEATURES)
+LINEAR_TREE = draw_tree(leaf=draw_linear_leaf())
+
+
 @settings(deadline=None, derandomize=True)
-@given(draw_tree(), draw_row())
-def test_mapped_leaves_are_all_that_changes(tree: Tree, row: list[float]) -> None:
-    """Every customer ends in the same leaf, whose value is changed."""
-    assert walk(map_leaves(tree, lambda value: 3 * value + 1), row) == 3 * walk(tree, row) + 1
+@given(LINEAR_TREE, NUMBERS, st.integers(0, FEATURES - 1), st.floats(-9, 9, width=16))
+def test_a_decided_tree_with_linear_leaves_has_the_value_in_their_constants(
+    tree: Tree, row: list[float], feature: int, value: float
+) -> None:
+    """No leaf has a slope of the feature any more, and all say what they said with that one value set."""
+    left = decide(tree, feature, value)
+    changed = [value if place == feature else own for place, own in enumerate(row)]
+    assert walk(left, row) == pytest.approx(walk(tree, changed))
+    assert feature not in features_of(left)
+
+
+@settings(deadline=None, derandomize=True)
+@given(LINEAR_TREE | draw_tree(), NUMBERS)
+def test_a_scaled_tree_is_the_tree_times_the_factor(tree: Tree, row: list[float]) -> None:
+    """Whether its leaves are values or linear."""
+    assert walk(scale(tree, 3.0), row) == pytest.approx(3 * walk(tree, row))
+
+
+def test_slopes_are_features_that_a_tree_asks_for() -> None:
+    """Beside those of its splits."""
+    assert features_of(Split(1, 0.0, True, LinearLeaf(1.0, ((3, 2.0),)), 0.0)) == {1, 3}
 
 
 def test_the_features_of_a_tree_are_those_it_asks_for() -> None:

@@ -70,7 +70,7 @@ def make_full_content(rows: int = 3000, features: int = 60) -> ReportContent:
         probability=content.probability,
         effects=content.effects,
         pairs=tuple(
-            PairEffect(HOSTILE[n], HOSTILE[n + 1], HOSTILE[:6], HOSTILE[:8], random.normal(0, 0.1, (6, 8)))
+            PairEffect(HOSTILE[n], HOSTILE[n + 1], HOSTILE[:6], HOSTILE[:8], random.normal(0, 0.1, (6, 8)), 0.1)
             for n in range(2)
         ),
         champion=Champion(make_draft(1), content.churned, worse),

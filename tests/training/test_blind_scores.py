@@ -57,4 +57,5 @@ def test_what_is_served_does_not_depend_on_the_company(contest: Contest) -> None
 def test_outcomes_that_training_was_told_otherwise_are_counted(contest: Contest) -> None:
     """Of the rows that it was trained on, those whose outcome is another now; new ones cannot be contradicted."""
     changed = CUSTOMERS.iloc[:1000].assign(churned=lambda frame: frame["churned"] ^ (np.arange(1000) % 100 == 0))
-    assert (_score(contest, CUSTOMERS.iloc[:1000]).contradicted, _score(contest, changed).contradicted) == (0, 8)
+    assert _score(contest, CUSTOMERS.iloc[:1000]).contradicted.sum() == 0
+    assert np.flatnonzero(_score(contest, changed).contradicted).tolist() == list(range(0, 800, 100))

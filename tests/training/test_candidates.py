@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -63,6 +63,27 @@ def test_no_row_is_scored_by_a_model_that_saw_it() -> None:
     fold = DuplicateGroupedKFold(5, 0).assign(twice, churned)
     candidate = cross_validate("ebm", Memory(), {}, make_table(twice, churned), fold, 20, lambda number: None)
     assert not candidate.raw_log_odds.any()
+
+
+class HoldingOut(FirstColumn):
+    """A family that holds rows out by itself, and remembers whose rows it was given."""
+
+    told: ClassVar[list[list[str]]] = []
+
+    def fit(self, matrix: Floats, churned: Bools, groups: pd.Series | None = None) -> HoldingOut:
+        """Remember it."""
+        self.told.append([] if groups is None else groups.tolist())
+        return self
+
+
+def test_a_family_is_told_whose_rows_it_is_fitted_on() -> None:
+    """So that it can hold customers out whole, as the folds do."""
+    HoldingOut.told.clear()
+    ids = np.array([f"C{row}" for row in range(600)])
+    cross_validate(
+        "ebm", HoldingOut(), {}, dataclasses.replace(TABLE, customer_ids=pd.Series(ids)), FOLD, 20, lambda number: None
+    )
+    assert HoldingOut.told == [ids[number != FOLD].tolist() for number in range(3)]
 
 
 def test_every_fold_is_announced_before_it_begins() -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
+from rich.progress import Task, TaskID
 
 from churn_mlops.registry.manifest import Estimate, ProfitComparison, ProfitParameters, RuleProfit
-from churn_mlops.training.console import show_steps, show_version
+from churn_mlops.training.console import TimeLeft, show_steps, show_version
 from churn_mlops.training.steps import Step
 
 if TYPE_CHECKING:
@@ -54,6 +55,41 @@ def test_steps_are_plain_lines_where_no_one_looks() -> None:
         observe(Step("reading [the] table", 1, 2))
         observe(Step("fitting", 2, 2))
     assert _text(console) == "[1/2] reading [the] table\n[2/2] fitting\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, ""),
+        (2.9, ""),
+        (12, ", about 10 s left"),
+        (99, ", about 100 s left"),
+        (610, ", about 10 min left"),
+        (7900, ", about 2 h 10 min left"),
+    ],
+)
+def test_a_step_in_a_log_says_what_time_is_left(seconds: float | None, said: str) -> None:
+    """Where that is known, and more than a few seconds."""
+    console = _console(terminal=False)
+    with show_steps(console) as observe:
+        observe(Step("fitting", 2, 3, seconds))
+    assert _text(console) == f"[2/3] fitting{said}\n"
+
+
+def test_a_terminal_counts_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time left goes on falling within a long step, and is silent once it is over."""
+    console = _console(terminal=True)
+    clock = [0.0]
+    monkeypatch.setattr("churn_mlops.training.console.time.monotonic", lambda: clock[0])
+    column = TimeLeft()
+    with show_steps(console) as observe:
+        observe(Step("fitting", 2, 3, 610))
+    assert "about 10 min left" in _text(console)
+    task = Task(TaskID(0), "", total=3, completed=1, _get_time=lambda: clock[0], fields={"ends_at": 610.0})
+    shown = []
+    for clock[0] in (0.0, 250.0, 570.0, 609.0, 700.0):
+        shown.append(column.render(task).plain)
+    assert shown == ["about 10 min left", "about 6 min left", "about 40 s left", "", ""]
 
 
 def test_steps_are_a_bar_on_a_terminal() -> None:

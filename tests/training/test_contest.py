@@ -14,7 +14,7 @@ from churn_mlops.errors import MissingLibrary
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.training import contest
 from churn_mlops.training.candidates import choose
-from churn_mlops.training.contest import Contest, Model, count_steps, run_contest
+from churn_mlops.training.contest import Contest, Model, forecast, run_contest
 from churn_mlops.training.steps import Step, Steps
 from churn_mlops.training.tuning import tune
 
@@ -38,7 +38,7 @@ MODELS: dict[Model, list[str]] = {
 
 def _run(model: Model) -> tuple[Contest, list[Step]]:
     heard: list[Step] = []
-    return run_contest(model, TABLE, FOLD, SETTINGS, Steps(heard.append, count_steps(model, 3))), heard
+    return run_contest(model, TABLE, FOLD, SETTINGS, Steps(heard.append, forecast(model, SETTINGS, 300))), heard
 
 
 _run_once = cache(_run)
@@ -48,8 +48,8 @@ _run_once = cache(_run)
 def test_as_many_steps_are_begun_as_were_counted(model: Model) -> None:
     """Each step is heard of in order, up to the total that was promised."""
     _, heard = _run_once(model)
-    assert list(dict.fromkeys(step.number for step in heard)) == list(range(1, count_steps(model, 3) + 1))
-    assert {step.total for step in heard} == {count_steps(model, 3)}
+    assert list(dict.fromkeys(step.number for step in heard)) == list(range(1, len(forecast(model, SETTINGS, 300)) + 1))
+    assert {step.total for step in heard} == {len(forecast(model, SETTINGS, 300))}
 
 
 @pytest.mark.parametrize(("model", "families"), MODELS.items())
@@ -84,6 +84,14 @@ def test_without_a_library_auto_goes_on_and_says_so(monkeypatch: pytest.MonkeyPa
     found, heard = _run("auto")
     assert [candidate.family for candidate in found.candidates] == ["logistic", "ebm"]
     assert [step.name for step in heard if "left out" in step.name]
+
+
+def test_the_steps_of_a_family_that_is_left_out_are_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next family begins at its own place, and the last step is the total."""
+    monkeypatch.setattr(contest, "tune", _tune_without_lightgbm)
+    _, heard = _run("auto")
+    ebm = [step for step in heard if step.name.startswith("ebm")]
+    assert [ebm[0].number, ebm[-1].number, ebm[-1].total] == [9, 12, 12]
 
 
 @pytest.mark.parametrize("model", ["boosted", "blend"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +14,26 @@ import pandas as pd
 import pytest
 from learnable_tables import make_table
 
-from churn_mlops.config.settings import DataSettings, DecisionSettings, Settings, TrainingSettings
+from churn_mlops.config.settings import (
+    ArtifactsSettings,
+    DataSettings,
+    DecisionSettings,
+    EvaluationSettings,
+    Settings,
+    TrainingSettings,
+)
 from churn_mlops.data.table import load_customers
 from churn_mlops.errors import DataError
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.models.logistic import build_logistic
 from churn_mlops.training.candidates import cross_validate
 from churn_mlops.training.deciding import choose_decision, draw_decision
+from churn_mlops.training.job import train_baseline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from churn_mlops.data.table import CustomerTable
     from churn_mlops.registry.manifest import Decision
 
@@ -36,6 +50,46 @@ def decide(table: CustomerTable, probability: Floats, **keys: Any) -> Decision:
     return choose_decision(
         Settings(decision=DecisionSettings.model_validate(keys), training=training), table, probability
     )
+
+
+def decide_on_a_third(**keys: Any) -> tuple[Decision, Decision]:
+    """Decide on 300 customers, and on the same thrice over of whom those 300 are the sample."""
+    sample = three_plans(np.repeat([60.0, 100.0, 140.0], 100))
+    whole, settings = sample.take(np.tile(np.arange(300), 3)), DecisionSettings.model_validate(keys)
+    training = TrainingSettings(bootstrap_resamples=200)
+    both = Settings(decision=settings, training=training)
+    return choose_decision(both, sample, BY_PLAN, whole), choose_decision(both, whole, np.tile(BY_PLAN, 3))
+
+
+def test_a_capacity_in_customers_is_one_of_all_customers() -> None:
+    """300 of 900 customers are the hundred of the sample's 300 who are most at risk, not all of them."""
+    of_sample, of_all = decide_on_a_third(mode="capacity", capacity=300)
+    assert of_sample.threshold == of_all.threshold == 0.8
+    assert of_sample.selected_share == of_all.selected_share == pytest.approx(1 / 3)
+    assert of_sample.capacity == 300
+
+
+def test_a_share_is_a_share_of_a_sample_too() -> None:
+    """Nothing is to be converted."""
+    of_sample, of_all = decide_on_a_third(mode="capacity", capacity=0.7)
+    assert of_sample.threshold == of_all.threshold == 0.3
+
+
+def test_totals_and_mean_value_are_those_of_all_customers() -> None:
+    """What a customer of the sample earns is what each of all customers earns."""
+    keys = {"mode": "profit", "customer_value": "value", "offer_cost": 10, "save_rate": 0.5}
+    of_sample, of_all = decide_on_a_third(**keys)
+    assert of_sample.profit is not None
+    assert of_all.profit is not None
+    assert of_sample.profit.chosen.total.value == pytest.approx(of_all.profit.chosen.total.value)
+    assert of_sample.profit.chosen.per_customer.value == pytest.approx(of_all.profit.chosen.per_customer.value)
+    assert of_sample.profit.chosen.total.low == pytest.approx(of_sample.profit.chosen.per_customer.low * 900)
+    assert of_sample.threshold == of_all.threshold
+    sample = three_plans(np.full(300, 50.0))
+    everyone = dataclasses.replace(sample, customer_value=np.full(300, 200.0))
+    found = choose_decision(Settings(decision=DecisionSettings.model_validate(keys)), sample, BY_PLAN, everyone)
+    assert found.parameters is not None
+    assert found.parameters.customer_value == 200
 
 
 def three_plans(value: npt.ArrayLike | None = None) -> CustomerTable:
@@ -183,3 +237,32 @@ def test_the_curve_passes_through_the_decision(
     assert [curve.chosen_share, curve.chosen_height] == pytest.approx([decision.selected_share, stored])
     on_line = float(np.interp(curve.chosen_share, curve.contacted_share, curve.height))
     assert on_line == pytest.approx(curve.chosen_height, abs=0.02)
+
+
+def test_the_manifests_profit_follows_from_the_file_beside_it(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    """A loop over out_of_fold.csv that knows nothing of the product gets the stored profits."""
+    version = train_baseline(
+        Settings(
+            data=DataSettings(source="table", path=real_data("telco.csv"), target="Churn", positive_label="Yes"),
+            training=TrainingSettings(bootstrap_resamples=100, budget_seconds=1e-6),
+            evaluation=EvaluationSettings(leak_report=False, learning_curve=False),
+            decision=DecisionSettings(mode="profit", customer_value="MonthlyCharges", offer_cost=5, save_rate=0.3),
+            artifacts=ArtifactsSettings(path=tmp_path),
+        )
+    ).manifest.version
+    folder = tmp_path / "models" / version
+    decision = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["decision"]
+    with (folder / "out_of_fold.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    chosen, everybody = [], []
+    for row in rows:
+        value, probability = float(row["customer_value"]), float(row["churn_probability"])
+        profit = 0.3 * value * int(row["churned"]) - 5
+        everybody.append(profit)
+        if probability * 0.3 * value >= decision["parameters"]["correction"] * 5:
+            chosen.append(profit)
+    assert decision["selected_share"] == len(chosen) / 7043
+    stored = decision["profit"]
+    assert [stored[rule]["total"]["value"] for rule in ("chosen", "everybody")] == pytest.approx(
+        [math.fsum(chosen), math.fsum(everybody)], rel=1e-12
+    )

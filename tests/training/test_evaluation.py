@@ -27,11 +27,12 @@ TABLE = make_table(CUSTOMERS[["tenure", "plan", "charges"]], CUSTOMERS["churned"
 FOLD = DuplicateGroupedKFold(3, 0).assign(TABLE.features, TABLE.churned)
 
 
-def _evaluate(probability: Floats, other: Floats) -> Evaluation:
+def _evaluate(probability: Floats, other: Floats, rows_used: int = 600) -> Evaluation:
     """Evaluate a contest of two candidates with these out-of-fold probabilities; the first one is chosen."""
     first = hand_made_candidate("ebm", np.log(probability / (1 - probability)))
     second = hand_made_candidate("boosted", np.log(other / (1 - other)))
-    return evaluate(TABLE, Contest((first, second), first), FOLD, TrainingSettings(folds=3, bootstrap_resamples=100))
+    settings = TrainingSettings(folds=3, bootstrap_resamples=100)
+    return evaluate(TABLE, Contest((first, second), first), FOLD, settings, rows_used)
 
 
 def test_an_evaluation_holds_every_metric_with_its_interval() -> None:
@@ -51,6 +52,17 @@ def test_an_evaluation_names_its_method_and_the_best_rule() -> None:
     assert found.method.startswith("3-fold out-of-fold")
     assert "100 bootstrap resamples" in found.method
     assert found.best_rule.column == "tenure"
+    assert found.sampled_rows is None
+    assert "fitted on all rows" not in found.method
+
+
+def test_an_evaluation_says_that_it_is_one_of_a_sample() -> None:
+    """How many rows, of how many, and that the model is fitted on all of them."""
+    found = _evaluate(np.full(600, 0.4), np.full(600, 0.5), rows_used=9000)
+    assert found.sampled_rows == 600
+    assert found.method.endswith(
+        "; on a seeded sample of 600 of the 9,000 rows, whole customers; the model itself is fitted on all rows"
+    )
 
 
 def test_an_evaluation_lists_every_candidate() -> None:

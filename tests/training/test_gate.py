@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from contests import CUSTOMERS, Contest, open_contest
-from learnable_tables import draw_customers
+from learnable_tables import draw_customers, write_settings
 
 from churn_mlops.config.settings import ArtifactsSettings
 from churn_mlops.data.sample import read_sample
@@ -21,8 +21,12 @@ from churn_mlops.registry.manifest import GRAPH
 from churn_mlops.registry.reading import Aliases, Registry
 from churn_mlops.registry.writing import promote, register, roll_back
 from churn_mlops.training.gate import Verdict, judge, promote_if_fit
+from churn_mlops.training.job import train_baseline
+from churn_mlops.training.out_of_fold import read_out_of_fold
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from churn_mlops.config.settings import Settings
     from churn_mlops.training.job import TrainedVersion
 
@@ -93,11 +97,36 @@ def test_ruined_probabilities_are_refused(contest: Contest) -> None:
     assert "served as evaluated" not in failed
 
 
+def test_a_calibration_error_that_may_be_chance_is_not_refused(contest: Contest) -> None:
+    """What must be within the bound is the lower end of its interval."""
+    version = contest.train(FEW)
+    found = re.search(r"error is (\S+) \[(\S+),", _figures(judge(contest.settings, version), "calibrated"))
+    assert found
+    error, low = map(float, found.groups())
+    for bound, refused in (((error + low) / 2, False), (low / 2, True)):
+        failed = _failed(judge(contest.ask(max_calibration_error=bound).settings, version))
+        assert ("calibrated" in failed) == refused
+
+
 def test_a_leaking_column_is_refused(contest: Contest) -> None:
     """A column that the champion lacks, and that says more than the whole champion, is named; all else is passed."""
     failed = _failed(judge(contest.compare_on(LEAKY).settings, contest.train(LEAKY)))
     assert list(failed) == ["no leak"]
     assert "Its column 'refund', which the champion lacks, is better alone" in failed["no leak"]
+
+
+def test_the_best_rule_is_held_out_by_customer(tmp_path: Path) -> None:
+    """A column that tells who the customer is says as little on the gate's folds as it did in training."""
+    random = np.random.default_rng(0)
+    customer = np.repeat(np.arange(150), 8)
+    churned = (random.random(150) < 0.4)[customer]
+    customers = pd.DataFrame({"id": customer, "shop": customer % 75, "noise": random.normal(size=1200)})
+    settings = write_settings(
+        tmp_path, customers.assign(churned=churned), customer_id="id", kinds={"shop": "categorical"}
+    )
+    rule = train_baseline(settings).manifest.evaluation.best_rule
+    verdict = judge(settings, train_baseline(settings).manifest.version)
+    assert f"{rule.column!r} ({rule.metrics['log_loss'].value:.4f})" in _figures(verdict, "beats the best rule")
 
 
 def test_a_deciding_column_is_refused_though_training_was_told_to_allow_it(contest: Contest) -> None:
@@ -141,6 +170,18 @@ def test_a_version_that_is_as_good_passes_unless_more_is_wanted(wanted: float, p
     verdict = judge(contest.ask(min_improvement=wanted).settings, version)
     assert (not verdict.failed) == passes
     assert f"promotion.min_improvement ({wanted:g})" in _figures(verdict, "at least as good")
+
+
+def test_an_improvement_that_is_within_the_interval_will_do(contest: Contest) -> None:
+    """What must reach promotion.min_improvement is the upper end."""
+    version = contest.train(FEW)
+    figures = _figures(judge(contest.settings, version), "at least as good")
+    found = re.search(r"improvement of (\S+) \[\S+, (\S+)\]", figures)
+    assert found
+    value, high = map(float, found.groups())
+    for wanted, refused in (((value + high) / 2, False), (high + 0.001, True)):
+        failed = _failed(judge(contest.ask(min_improvement=wanted).settings, version))
+        assert ("at least as good" in failed) == refused
 
 
 def test_a_better_version_is_promoted(tmp_path: Path) -> None:
@@ -275,3 +316,53 @@ def test_no_challenger_is_an_error(tmp_path: Path) -> None:
     """The alias names nothing, and the sentence says where to look."""
     with pytest.raises(RegistryError, match="No version waits as challenger"):
         judge(open_contest(tmp_path, draw_customers()).settings, "challenger")
+
+
+def _sample(contest: Contest, rows: int) -> Contest:
+    """The same registry, from now on with versions that are evaluated on a sample."""
+    evaluation = contest.settings.evaluation.model_copy(update={"max_rows": rows})
+    return Contest(contest.folder, contest.settings.model_copy(update={"evaluation": evaluation}))
+
+
+@pytest.fixture(scope="module")
+def sampled_contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Contest, str]:
+    """A champion that was evaluated on half of its rows, and such a challenger with a column less."""
+    folder = tmp_path_factory.mktemp("sampled")
+    contest = _sample(Contest(folder, write_settings(folder, CUSTOMERS)), 1500)
+    train_baseline(contest.settings)
+    customers = CUSTOMERS.drop(columns="charges")
+    return contest, train_baseline(_sample(contest.compare_on(customers), 1500).settings).manifest.version
+
+
+def _held_out(contest: Contest, version: str) -> npt.NDArray[np.bool_]:
+    return read_out_of_fold(contest.registry, contest.registry.read(version)).held_out
+
+
+def test_rows_seen_without_being_evaluated_are_left_out(sampled_contest: tuple[Contest, str]) -> None:
+    """A version that was evaluated on a sample has seen the other rows as well, and is not judged on them."""
+    contest, version = sampled_contest
+    judged = _held_out(contest, version) & _held_out(contest, contest.registry.champion())
+    verdict = judge(contest.settings, version)
+    figures = _figures(verdict, "unseen rows")
+    assert (
+        f"Judged on the {judged.sum():,} rows of customers.csv: by it, all out of fold; by the champion, all" in figures
+    )
+    assert f"{(~judged).sum():,} others are left out" in figures
+    assert f"On the {judged.sum():,} rows it was trained on" in _figures(verdict, "served as evaluated")
+
+
+def test_versions_with_other_columns_were_evaluated_on_the_same_sample(sampled_contest: tuple[Contest, str]) -> None:
+    """So that what either left out is not twice as much."""
+    contest, version = sampled_contest
+    held_out = _held_out(contest, version)
+    assert held_out.sum() == pytest.approx(1500, abs=5)
+    assert held_out.tolist() == _held_out(contest, contest.registry.champion()).tolist()
+
+
+def test_a_table_that_was_seen_without_being_evaluated_compares_nothing(sampled_contest: tuple[Contest, str]) -> None:
+    """The version is refused, and the sentence says how many rows it is about."""
+    contest, version = sampled_contest
+    seen = CUSTOMERS[~_held_out(contest, version)]
+    failed = _failed(judge(contest.compare_on(seen).settings, version))
+    assert list(failed) == ["unseen rows"]
+    assert f"on {len(seen):,} rows one of the two was trained without being evaluated" in failed["unseen rows"]

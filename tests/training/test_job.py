@@ -27,6 +27,7 @@ from churn_mlops.errors import DataError, ParityError, SuspectedLeak
 from churn_mlops.inference.encoding import CustomerEncoder
 from churn_mlops.inference.scorer import load_champion
 from churn_mlops.models.export import ExportedModel, export_model
+from churn_mlops.models.folds import deal_bags
 from churn_mlops.models.parity import LIMIT
 from churn_mlops.registry.manifest import ESTIMATOR, GRAPH
 from churn_mlops.registry.reading import Registry
@@ -135,14 +136,17 @@ def test_the_saved_estimator_says_what_the_graph_says(
     np.testing.assert_allclose(served, estimator.predict_proba(rows)[:, 1], atol=1e-6)
 
 
+def without_extras(settings: Settings) -> Settings:
+    """Leave no time to tune, and take no look at leaks."""
+    evaluation = EvaluationSettings(leak_report=False, learning_curve=False)
+    training = settings.training.model_copy(update={"budget_seconds": 1e-6})
+    return settings.model_copy(update={"evaluation": evaluation, "training": training})
+
+
 @pytest.fixture(scope="module", params=["ebm", "boosted", "blend", "auto"])
 def trained_as(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Manifest]:
     """A version of every kind of model, trained without a look at leaks and without time to tune."""
-    settings = write_settings(tmp_path_factory.mktemp(request.param), draw_customers(300)).model_copy(
-        update={"evaluation": EvaluationSettings(leak_report=False, learning_curve=False)}
-    )
-    training = settings.training.model_copy(update={"budget_seconds": 1e-6})
-    settings = settings.model_copy(update={"training": training})
+    settings = without_extras(write_settings(tmp_path_factory.mktemp(request.param), draw_customers(300)))
     manifest = train(settings, request.param).manifest
     if request.param != "auto":
         assert manifest.model == request.param
@@ -264,7 +268,7 @@ def test_a_leak_stops_the_run_unless_it_is_allowed(allowed: tuple[str, ...], tmp
 def test_a_table_whose_rows_hardly_differ_is_refused_with_a_sentence(tmp_path: Path) -> None:
     """Two kinds of customers cannot be dealt out to three folds."""
     settings = write_settings(tmp_path, draw_customers()[["plan", "churned"]])
-    with pytest.raises(DataError, match="Rows with equal features share a fold"):
+    with pytest.raises(DataError, match="Rows with equal features, or of one customer, share a fold"):
         train_baseline(settings)
 
 
@@ -323,6 +327,22 @@ def test_repeated_customers_share_a_fold_and_are_told(tmp_path: Path) -> None:
     manifest = train_baseline(settings).manifest
     assert manifest.data.customers_repeated == 300
     assert "rows with equal features and those of one customer in one fold" in manifest.evaluation.method
+
+
+def test_repeated_customers_share_a_bag_of_what_is_served(tmp_path: Path) -> None:
+    """Each bag of the boosted model in the version was stopped on customers of whom it had seen no row."""
+    customers = draw_customers(300).assign(id=range(300))
+    settings = write_settings(tmp_path, pd.concat([customers, customers.assign(charges=7)]), customer_id="id")
+    manifest = train(without_extras(settings), "boosted").manifest
+    table = load_customers(settings.data)
+    estimator = joblib.load(io.BytesIO(Registry(settings.artifacts.path).read_file(manifest, ESTIMATOR)))
+    matrix, family = estimator.encoder_.transform(table.features), estimator.family_
+    bag = deal_bags(matrix, table.churned, family.bags, family.seed, table.customer_ids)
+    scaled = family.scaling_.apply(matrix)
+    plain = np.array([booster.predict(matrix, raw_score=True) for booster in family.boosters_])
+    linear = np.array([booster.predict(scaled, raw_score=True) for booster in family.linear_boosters_])
+    by_bag = (plain + linear) / 2
+    np.testing.assert_allclose(family.held_out_log_odds_, by_bag[bag, np.arange(600)], atol=1e-12)
 
 
 def test_the_time_of_a_table_gives_a_later_period(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from churn_mlops.data.table import CustomerTable, load_customers
 from churn_mlops.errors import DataError
 from churn_mlops.models.folds import DuplicateGroupedKFold, group_rows
 from churn_mlops.models.metrics import Metrics, ScoreCounts
-from churn_mlops.training import refitting
 from churn_mlops.training.leak_report import build_leak_report
 from churn_mlops.training.refitting import Rows, refit
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from churn_mlops.registry.manifest import LeakCheck
+    from churn_mlops.training import refitting
 
 SETTINGS = TrainingSettings(folds=5, seed=0)
 HONEST = Metrics(0.75, 0.5, 0.4, 0.1, 0.01, 2.0)
@@ -178,6 +178,20 @@ def test_rows_that_do_not_repeat_keep_their_fold() -> None:
     )
 
 
+def test_repeated_rows_are_dealt_out_by_outcome() -> None:
+    """Each fold gets its share of the repeated churners, so that random rows are stratified as the folds are."""
+    customers = customers_with_fingerprints()
+    table = dataclasses.replace(customers, churned=np.arange(1000) % 10 == 1)
+    tested: list[Rows] = []
+
+    def note_tested(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
+        tested.append(test)
+        return say_half(train, test)
+
+    report_without_model(table, note_tested)
+    assert [table.churned[test].sum() for test in tested] == [20] * 5
+
+
 @pytest.mark.parametrize(
     ("days", "train", "cut"),
     [
@@ -205,6 +219,7 @@ def test_a_cut_within_a_day_says_the_time() -> None:
         (np.zeros(400, dtype=int), TABLE.churned, "every row is of 2024-01-01"),
         (np.arange(400), np.arange(400) >= 320, "too few churners or customers who stayed"),
         (np.arange(400), np.arange(400) % 5 < 2 * (np.arange(400) < 320), "too few churners or customers who stayed"),
+        (np.arange(400), np.arange(400) % 5 < 2 * (np.arange(400) < 340), "too few churners or customers who stayed"),
     ],
 )
 def test_a_later_period_that_says_nothing_is_not_measured(
@@ -225,23 +240,6 @@ def test_a_model_that_cannot_be_fitted_on_the_earlier_rows_is_no_end() -> None:
 
     later = report_without_model(at_days(TABLE, np.arange(400)), refuse)["later period"]
     assert (later.roc_auc, later.note.endswith("too few rows differ.")) == (None, True)
-
-
-def test_a_large_table_is_sampled_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the largest sample whole customers are drawn, for random rows and the later period."""
-    monkeypatch.setattr(refitting, "LARGEST_SAMPLE", 600)
-    table = customers_with_fingerprints()
-    seen: set[int] = set()
-
-    def note_rows(train: Rows, test: Rows) -> npt.NDArray[np.float64]:
-        seen.update([*train, *test])
-        return say_half(train, test)
-
-    found = report_without_model(at_days(table, np.arange(1000)), note_rows)
-    assert len(seen) == 600
-    assert {row // 5 for row in seen} == {row // 5 for row in seen if row % 5 == 0}
-    for scheme in ("random rows", "later period"):
-        assert found[scheme].note.endswith("; on a seeded sample of 600 rows, whole customers")
 
 
 def test_what_is_evaluated_is_told_first() -> None:

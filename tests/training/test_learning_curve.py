@@ -15,7 +15,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.registry.manifest import LearningPoint
-from churn_mlops.training import refitting
 from churn_mlops.training.learning_curve import describe_learning_curve, measure_learning_curve
 from churn_mlops.training.refitting import Rows, refit
 
@@ -88,6 +87,13 @@ def test_parts_with_fewer_than_fifty_churners_are_left_out(churners: int, points
     assert all(point.customers * churners / 2000 >= 49 for point in found)
 
 
+def test_customers_with_several_rows_count_once() -> None:
+    """A hundred who stayed are too few for half of them to be enough, though they have a thousand rows."""
+    table = dataclasses.replace(customers_with_rows(10), churned=np.tile(np.arange(2000) % 20 > 0, 10))
+    fold = DuplicateGroupedKFold(5, 0).assign(table.features, table.churned, table.customer_ids)
+    assert len(measure_learning_curve(Recorder(table), fold, table)) == 1
+
+
 def test_every_fit_is_told_first() -> None:
     """Whoever watches hears of every point."""
     begun: list[str] = []
@@ -103,18 +109,23 @@ def test_a_model_that_learns_goes_on_learning() -> None:
     assert all(point.standard_error is not None and point.standard_error > 0 for point in points[1:])
 
 
+def test_the_standard_error_is_that_of_the_mean_difference() -> None:
+    """Worked out from what two fits said of the same held-out customers."""
+    recorder = Recorder(TABLE)
+    points = measure_learning_curve(recorder, FOLD, TABLE)
+    losses = []
+    for place in (-4, -2):
+        parts = [(recorder.churned[train].mean(), TABLE.churned[test]) for train, test in recorder.fits[place:][:2]]
+        losses.append(np.concatenate([-np.log(np.where(left, rate, 1 - rate)) for rate, left in parts]))
+    difference = losses[1] - losses[0]
+    assert points[-1].standard_error == pytest.approx(difference.std(ddof=1) / np.sqrt(800))
+
+
 def test_equal_seeds_give_equal_curves() -> None:
     """The parts come from the seed alone."""
     model = refit(KNeighborsClassifier(25), TABLE)
     one, same, other = (measure_learning_curve(model, FOLD, TABLE, seed=seed) for seed in (0, 0, 1))
     assert one == same != other
-
-
-def test_a_large_table_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the largest sample the curve ends at it."""
-    monkeypatch.setattr(refitting, "LARGEST_SAMPLE", 1000)
-    points = measure_learning_curve(Recorder(TABLE), FOLD, TABLE)
-    assert points[-1].customers == pytest.approx(800, abs=40)
 
 
 def _curve(before: float, last: float, error: float) -> list[LearningPoint]:
@@ -147,10 +158,10 @@ def _curve(before: float, last: float, error: float) -> list[LearningPoint]:
 )
 def test_the_sentence_says_whether_more_rows_would_help(points: list[LearningPoint], sentence: str) -> None:
     """A gain is one from its standard error on."""
-    assert describe_learning_curve(points, rows_used=7000) == sentence
+    assert describe_learning_curve(points) == sentence
 
 
 def test_the_sentence_says_that_a_large_table_was_sampled() -> None:
-    """The limit is told with it."""
-    rows = refitting.LARGEST_SAMPLE + 1
-    assert describe_learning_curve(_curve(0.42, 0.43, 0.01), rows).endswith("(on a seeded sample of 100,000 rows)")
+    """The size of the sample is told with it."""
+    sentence = describe_learning_curve(_curve(0.42, 0.43, 0.01), 99_998)
+    assert sentence.endswith("(on the sample of 99,998 rows)")

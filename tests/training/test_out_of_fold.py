@@ -28,7 +28,7 @@ CUSTOMERS = draw_customers(300)
 TABLE = make_table(CUSTOMERS[["tenure", "plan", "charges"]], CUSTOMERS["churned"].to_numpy())
 SIGNATURE = FrameEncoder(TABLE.kinds).fit(TABLE.features, TABLE.churned).signature_
 FOLD = DuplicateGroupedKFold(3, 0).assign(TABLE.features, TABLE.churned)
-COLLECTED = collect_out_of_fold(TABLE, SIGNATURE, FOLD, np.random.default_rng(0).random(300))
+COLLECTED = collect_out_of_fold(TABLE, SIGNATURE, np.arange(300), FOLD, np.random.default_rng(0).random(300))
 
 
 @pytest.mark.parametrize("name", ["row_key", "fold", "churned", "probability"])
@@ -49,11 +49,26 @@ def test_a_line_is_a_row_that_a_person_can_read() -> None:
     assert others[-1].startswith("300,")
 
 
+def test_rows_that_were_not_evaluated_are_listed_without_probability() -> None:
+    """The version has seen every row, and says so, whether or not it says how it did on it."""
+    rows = np.array([3, 4, 299])
+    sampled = collect_out_of_fold(TABLE, SIGNATURE, rows, FOLD[rows], COLLECTED.probability[rows])
+    lines = sampled.to_csv().decode().splitlines()
+    assert len(lines) == 301
+    assert lines[1] == f"1,{int(COLLECTED.row_key[0]):016x},,{int(TABLE.churned[0])},"
+    assert lines[4] == COLLECTED.to_csv().decode().splitlines()[4]
+    read = OutOfFold.from_csv(sampled.to_csv())
+    assert np.flatnonzero(read.held_out).tolist() == rows.tolist()
+    np.testing.assert_array_equal(read.row_key, COLLECTED.row_key)
+    np.testing.assert_array_equal(read.probability[rows], COLLECTED.probability[rows])
+    assert np.isnan(np.delete(read.probability, rows)).all()
+
+
 def test_a_row_is_known_again_in_another_table() -> None:
     """Its key depends on its own values only: not on its place, on further columns, or on how text is held."""
     features = TABLE.features.iloc[100:].reset_index(drop=True)
     other = make_table(features.assign(plan=features["plan"].astype("category"), extra=1.0), TABLE.churned[100:])
-    again = collect_out_of_fold(other, SIGNATURE, FOLD[100:], COLLECTED.probability[100:])
+    again = collect_out_of_fold(other, SIGNATURE, np.arange(200), FOLD[100:], COLLECTED.probability[100:])
     np.testing.assert_array_equal(again.row_key, COLLECTED.row_key[100:])
 
 

@@ -52,6 +52,20 @@ def test_the_figures_of_a_segment_are_those_of_its_customers() -> None:
     assert north.roc_auc == 1.0
 
 
+def test_whom_the_decision_selects_is_counted() -> None:
+    """Whatever the probability: a value of its own may make a customer worth contacting at .1 and not at .9."""
+    table = make_table(pd.DataFrame({"x": np.zeros(4)}), np.array([True, False, True, False]))
+    table = dataclasses.replace(table, segments={"region": pd.Series(list("nnss")), "age": pd.Series(list("oyyy"))})
+    settings, probability = EvaluationSettings(segments=("region", "age")), np.array([0.1, 0.9, 0.9, 0.9])
+    found = measure_segments(table, probability, np.array([True, True, False, False]), settings)
+    assert {(segment.column, segment.value): segment.selection_rate for segment in found} == {
+        ("region", "n"): 1.0,
+        ("region", "s"): 0.0,
+        ("age", "y"): pytest.approx(1 / 3),
+        ("age", "o"): 1.0,
+    }
+
+
 def test_a_miscalibrated_segment_is_found() -> None:
     """Where .5 is said of customers of whom a quarter leave, the interval of the gap leaves out 0; elsewhere not."""
     region = pd.Series(np.repeat(["north", "south"], 1000))

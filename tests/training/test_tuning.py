@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -161,3 +162,30 @@ def test_a_weaker_penalty_is_found_where_it_helps() -> None:
     tuned = tune("logistic", table, Settings(), time.monotonic() + 60, lambda told: None)
     assert tuned.settings["settings tried"] == "3 of 3"
     assert pytest.approx(1 / float(tuned.settings["penalty"])) == tuned.estimator[-1].C
+
+
+class HoldingOut(Leaning):
+    """A family that holds rows out by itself, and remembers whose rows it was given."""
+
+    told: ClassVar[list[tuple[Floats, pd.Series | None]]] = []
+    """Customers of every fit, told by the only feature and by the groups."""
+
+    def fit(self, matrix: Floats, churned: Bools, groups: pd.Series | None = None) -> HoldingOut:
+        """Remember it."""
+        self.told.append((matrix[:, 0] // 2, groups))
+        return self
+
+
+def test_a_setting_is_judged_on_other_customers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fit sees any row of a customer whom it is judged on, and each is told whose rows it sees."""
+    HoldingOut.told.clear()
+    monkeypatch.setattr(tuning, "_build", lambda family, table, settings, choice: HoldingOut(**choice))
+    monkeypatch.setitem(tuning._GRIDS, "ebm", ({"strength": 1.0}, {"strength": 2.0}))
+    customer = np.arange(800) // 2
+    table = make_table(pd.DataFrame({"row": np.arange(800.0)}), customer % 3 == 0)
+    tune("ebm", replace(table, customer_ids=pd.Series(customer)), Settings(), time.monotonic() + 60, lambda told: None)
+    assert len(HoldingOut.told) == 4
+    for seen, groups in HoldingOut.told:
+        assert groups is not None
+        assert (groups.to_numpy() == seen).all()
+        assert set(np.unique(seen, return_counts=True)[1]) == {2}

@@ -66,8 +66,9 @@ class TrainingSettings(_Section):
 
 
 class EvaluationSettings(_Section):
-    """What is measured beside the metrics: leaks, segments, and whether more rows would help."""
+    """What is evaluated on, and what is measured beside the metrics: leaks, segments, whether more rows would help."""
 
+    max_rows: Annotated[int, Field(ge=1000)] = 100_000
     segments: tuple[str, ...] = ()
     learning_curve: bool = True
     leak_report: bool = True

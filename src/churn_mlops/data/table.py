@@ -72,19 +72,35 @@ class CustomerTable:
     @property
     def repeated_rows(self) -> int:
         """Rows that equal an earlier one in everything but the customer id."""
-        return int(self.features.assign(**{"": self.churned}).duplicated().sum())
+        return len(self.churned) - len(np.unique(self._row_hashes() << np.uint64(1) | self.churned))
 
     @property
     def repeated_customers(self) -> int:
         """Customers who have more than one row; 0 where the table names no customers."""
         return 0 if self.customer_ids is None else int((self.customer_ids.value_counts() > 1).sum())
 
+    def take(self, rows: npt.NDArray[np.intp]) -> CustomerTable:
+        """Give the table of some of its rows, int positions."""
+        return replace(
+            self,
+            features=self.features.iloc[rows].reset_index(drop=True),
+            churned=self.churned[rows],
+            customer_ids=_take_rows(self.customer_ids, rows),
+            left_out_missing={column: missing[rows] for column, missing in self.left_out_missing.items()},
+            customer_value=None if self.customer_value is None else self.customer_value[rows],
+            time=_take_rows(self.time, rows),
+            segments={column: values.iloc[rows].reset_index(drop=True) for column, values in self.segments.items()},
+        )
+
     def fingerprint(self) -> str:
         """Name the accepted content: sha256 over every feature and target value, in order."""
         digest = hashlib.sha256("\x00".join(self.features.columns).encode())
-        digest.update(pd.util.hash_pandas_object(self.features, index=False).to_numpy().tobytes())
+        digest.update(self._row_hashes().tobytes())
         digest.update(self.churned.tobytes())
         return digest.hexdigest()
+
+    def _row_hashes(self) -> npt.NDArray[np.uint64]:
+        return np.asarray(pd.util.hash_pandas_object(self.features, index=False), dtype=np.uint64)
 
 
 def load_customers(
@@ -167,6 +183,10 @@ def _check_table(
             for column in segments
         },
     )
+
+
+def _take_rows(values: pd.Series | None, rows: npt.NDArray[np.intp]) -> pd.Series | None:
+    return None if values is None else values.iloc[rows].reset_index(drop=True)
 
 
 def _read_features(raw: RawTable, settings: DataSettings) -> dict[str, ReadColumn]:

@@ -115,9 +115,9 @@ def write_additive(model: AdditiveModel, calibration: Calibration) -> bytes:
     if categorical:
         parts.append(_write_category_terms(graph, categorical, model))
     together = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
-    order = np.argsort([*numeric, *categorical]).astype(np.int64)
-    contributions = graph.add("Gather", together, graph.constant(order), axis=1)
-    total = graph.add("ReduceSum", contributions, graph.constant(np.array([1], dtype=np.int64)), keepdims=0)
+    order = np.argsort([*numeric, *categorical])
+    contributions = graph.add("Gather", together, graph.indices(order), axis=1)
+    total = graph.add("ReduceSum", contributions, graph.indices([1]), keepdims=0)
     log_odds = graph.add("Add", total, graph.constant(model.intercept))
     graph.answer(log_odds, contributions, calibration)
     return graph.build(len(model.terms))
@@ -152,7 +152,7 @@ def _range(feature: Feature) -> tuple[float, float]:
 def _write_linear_terms(graph: GraphBuilder, positions: list[int], model: AdditiveModel) -> str:
     terms = [term for term in model.terms if isinstance(term, LinearTerm)]
     low = graph.constant([term.low for term in terms])
-    numbers = graph.add("Gather", graph.features, graph.constant(np.array(positions, dtype=np.int64)), axis=1)
+    numbers = graph.add("Gather", graph.features, graph.indices(positions), axis=1)
     missing = graph.add("IsNaN", numbers)
     present = graph.add("Where", missing, low, numbers)
     clipped = graph.add("Min", graph.add("Max", present, low), graph.constant([term.high for term in terms]))
@@ -167,7 +167,7 @@ def _write_category_terms(graph: GraphBuilder, positions: list[int], model: Addi
     rows = [[term.other, *(v for value in term.by_code for v in (value, term.other)), term.missing] for term in terms]
     last = np.array([len(row) - 1 for row in rows], dtype=np.float64)
     start = np.concatenate([[0], np.cumsum(last + 1)[:-1]])
-    codes = graph.add("Gather", graph.features, graph.constant(np.array(positions, dtype=np.int64)), axis=1)
+    codes = graph.add("Gather", graph.features, graph.indices(positions), axis=1)
     doubled = graph.add("Add", graph.add("Mul", codes, graph.constant(2.0)), graph.constant(1.0))
     present = graph.add("Where", graph.add("IsNaN", codes), graph.constant(last), doubled)
     within = graph.add("Min", graph.add("Max", present, graph.constant(0.0)), graph.constant(last))

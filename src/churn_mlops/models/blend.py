@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
+
+from churn_mlops.models.folds import fit_clone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+    import pandas as pd
 
     Floats = npt.NDArray[np.float64]
 
@@ -28,9 +31,12 @@ class Blend(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         self.members = members
         self.weights = weights
 
-    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_]) -> Self:
-        """Fit every member on encoded customers, float64 [rows, features], and outcomes, bool [rows]."""
-        self.members_ = {name: clone(member).fit(matrix, churned) for name, member in self.members.items()}
+    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
+        """Fit every member on encoded customers, float64 [rows, features], and outcomes, bool [rows].
+
+        Rows of one of the `groups`, [rows], are held out together.
+        """
+        self.members_ = {name: fit_clone(member, matrix, churned, groups) for name, member in self.members.items()}
         return self
 
     def decision_function(self, matrix: Floats) -> Floats:

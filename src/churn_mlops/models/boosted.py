@@ -1,8 +1,8 @@
-"""The gradient-boosted candidate: a few LightGBM models, each stopped early on rows held out, averaged."""
+"""The gradient-boosted candidate: LightGBM models with values and with lines in their leaves, averaged."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -11,15 +11,22 @@ from sklearn.base import BaseEstimator
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import MissingLibrary
 from churn_mlops.models.folds import deal_bags
-from churn_mlops.models.trees import Split, Tree
+from churn_mlops.models.scaling import Scaling
+from churn_mlops.models.trees import LinearLeaf, Split, Tree, scale
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
+    import pandas as pd
 
     Floats = npt.NDArray[np.float64]
 
 _MOST_ROUNDS = 2000
 _PATIENCE_ROUNDS = 30
+_THREADS: Final = 1
+"""Of every call: LightGBM keeps the last number for the whole process, and linear leaves being fitted in another thread
+crash when it changes."""
 
 
 def import_lightgbm() -> Any:
@@ -38,12 +45,16 @@ def import_lightgbm() -> Any:
 class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """LightGBM (Ke et al. 2017) on log loss, averaged over bags that each stop early on rows held out.
 
+    Each bag has two models. One has a value in each leaf, as usual. The other has a linear function of the features
+    that lead to the leaf (Shi, Li and Li 2019), where the risk rises steadily and steps would need many trees; it sees
+    scaled features, in which a missing value is the median, while the first tells missing values apart.
+
     Args:
-        num_leaves: leaves of a tree at most.
+        num_leaves: leaves of a tree at most; half as many, where they are linear.
         l2: ridge penalty on the leaves' values.
         min_leaf_rows: fewest training rows in a leaf.
-        learning_rate: shrinkage; a high one keeps the trees, and so the time to score, few.
-        bags: models that are averaged; each holds out another part of the rows, equal rows together.
+        learning_rate: shrinkage, doubled for linear leaves; a high one keeps the trees, and so the time to score, few.
+        bags: pairs of models that are averaged; each holds out other rows, equal ones and those of a group together.
         seed: seeds bags and the draw of features.
     """
 
@@ -63,42 +74,75 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
         self.bags = bags
         self.seed = seed
 
-    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_]) -> Self:
+    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
         """Fit on encoded customers, float64 [rows, features], and outcomes, bool [rows].
+
+        Rows of one of the `groups`, [rows], are held out together.
 
         Attributes set:
             held_out_log_odds_: float64 [rows], each row's by the bag that held it out. They choose between settings,
                 but are no evaluation: the bag was stopped where they were best.
         """
-        import_lightgbm()
-        held_out = deal_bags(matrix, churned, self.bags, self.seed)
-        # a thread for each bag: LightGBM's own threads wait for each other at every split, which on small tables, or
+        lightgbm = import_lightgbm()
+        held_out = deal_bags(matrix, churned, self.bags, self.seed, groups)
+        bags = range(int(held_out.max()) + 1)
+        self.scaling_ = Scaling.learn(matrix)
+        scaled = self.scaling_.apply(matrix)
+        # a thread for each model: LightGBM's own threads wait for each other at every split, which on small tables, or
         # beside other work, takes longer than the splits
-        self.boosters_ = Parallel(n_jobs=available_cpus(), prefer="threads")(
-            delayed(self._fit_bag)(matrix, churned, held_out == bag, bag) for bag in range(held_out.max() + 1)
+        boosters = Parallel(n_jobs=available_cpus(), prefer="threads")(
+            delayed(self._fit_bag)(lightgbm, features, churned, held_out == bag, bag, extra)
+            for features, extra in ((matrix, {}), (scaled, self._linear()))
+            for bag in bags
         )
+        self.boosters_, self.linear_boosters_ = boosters[: len(bags)], boosters[len(bags) :]
         self.held_out_log_odds_ = np.empty(len(matrix))
-        for bag, booster in enumerate(self.boosters_):
+        for bag in bags:
             rows = held_out == bag
-            self.held_out_log_odds_[rows] = booster.predict(matrix[rows], raw_score=True)
+            pair = self.boosters_[bag], self.linear_boosters_[bag]
+            self.held_out_log_odds_[rows] = _average(pair[:1], matrix[rows], pair[1:], scaled[rows])
         return self
 
     def decision_function(self, matrix: Floats) -> Floats:
         """Give log-odds, float64 [rows]."""
-        log_odds: Floats = np.mean([booster.predict(matrix, raw_score=True) for booster in self.boosters_], axis=0)
-        return log_odds
+        return _average(self.boosters_, matrix, self.linear_boosters_, self.scaling_.apply(matrix))
 
     def trees(self) -> tuple[Tree, ...]:
-        """Read the fitted trees; their values add up to the log-odds."""
-        dumps = [booster.dump_model() for booster in self.boosters_]
-        return tuple(_read(info["tree_structure"], 1 / len(dumps)) for dump in dumps for info in dump["tree_info"])
+        """Read the fitted trees with values in their leaves; with the linear ones they add up to the log-odds."""
+        return self._read_all(self.boosters_)
+
+    def linear_trees(self) -> tuple[Tree, ...]:
+        """Read the fitted trees with linear leaves, which look at features scaled by `scaling_`."""
+        return self._read_all(self.linear_boosters_)
+
+    def _read_all(self, boosters: Sequence[Any]) -> tuple[Tree, ...]:
+        factor = 1 / (len(self.boosters_) + len(self.linear_boosters_))
+        structures = (info["tree_structure"] for booster in boosters for info in booster.dump_model()["tree_info"])
+        return tuple(scale(_read(structure), factor) for structure in structures)
+
+    def _linear(self) -> dict[str, Any]:
+        """Give the parameters that differ for linear leaves.
+
+        A line says more than a value, so that half the leaves and steps twice as large do; thresholds are drawn at
+        random, since lines that jump at the best of them overfit.
+        """
+        return {
+            "linear_tree": True,
+            "linear_lambda": 0.1,
+            "extra_trees": True,
+            "num_leaves": max(2, (self.num_leaves + 1) // 2),
+            "learning_rate": 2 * self.learning_rate,
+        }
 
     def _fit_bag(
-        self, matrix: Floats, churned: npt.NDArray[np.bool_], held_out: npt.NDArray[np.bool_], bag: int
+        self,
+        lightgbm: Any,
+        matrix: Floats,
+        churned: npt.NDArray[np.bool_],
+        held_out: npt.NDArray[np.bool_],
+        bag: int,
+        extra: dict[str, Any],
     ) -> Any:
-        lightgbm = import_lightgbm()
-        data = lightgbm.Dataset(matrix[~held_out], churned[~held_out], free_raw_data=True)
-        watched = data.create_valid(matrix[held_out], churned[held_out])
         parameters = {
             "objective": "binary",
             "num_leaves": self.num_leaves,
@@ -109,20 +153,33 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
             "seed": self.seed + bag,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": 1,
+            "num_threads": _THREADS,
             "verbosity": -1,
-        }
+        } | extra
+        # with the parameters, of which it would else take the default number of threads
+        data = lightgbm.Dataset(matrix[~held_out], churned[~held_out], params=parameters, free_raw_data=True)
+        watched = data.create_valid(matrix[held_out], churned[held_out])
         stop = lightgbm.early_stopping(_PATIENCE_ROUNDS, verbose=False)
         booster = lightgbm.train(parameters, data, _MOST_ROUNDS, valid_sets=[watched], callbacks=[stop])
         # only the rounds up to the best are kept, so that a saved model is what was evaluated
         return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
 
 
-def _read(node: dict[str, Any], factor: float) -> Tree:
+def _average(boosters: Sequence[Any], matrix: Floats, linear_boosters: Sequence[Any], scaled: Floats) -> Floats:
+    inputs = [*((booster, matrix) for booster in boosters), *((booster, scaled) for booster in linear_boosters)]
+    parts = [booster.predict(rows, raw_score=True, num_threads=_THREADS) for booster, rows in inputs]
+    log_odds: Floats = np.mean(parts, axis=0)
+    return log_odds
+
+
+def _read(node: dict[str, Any]) -> Tree:
+    if "leaf_const" in node:
+        slopes = zip(node["leaf_features"], node["leaf_coeff"], strict=True)
+        return LinearLeaf(float(node["leaf_const"]), tuple((int(feature), float(slope)) for feature, slope in slopes))
     if "split_feature" not in node:
-        return float(node["leaf_value"]) * factor
+        return float(node["leaf_value"])
     threshold = float(node["threshold"])
     # where training saw no missing value, LightGBM takes one for 0
     missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0
-    left, right = _read(node["left_child"], factor), _read(node["right_child"], factor)
+    left, right = _read(node["left_child"]), _read(node["right_child"])
     return Split(int(node["split_feature"]), threshold, missing_left, left, right)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from churn_mlops.models.calibration import Calibration
+from churn_mlops.models.folds import fit_clone
 from churn_mlops.models.frame_encoder import FrameEncoder
 
 if TYPE_CHECKING:
@@ -43,11 +44,17 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.family = family
         self.calibration = calibration
 
-    def fit(self, frame: pd.DataFrame, churned: npt.NDArray[np.bool_]) -> Self:
-        """Fit encoder and family on customers and their outcomes, bool [rows]; there is no state of earlier fits."""
+    def fit(self, frame: pd.DataFrame, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
+        """Fit encoder and family; there is no state of earlier fits.
+
+        Args:
+            frame: the customers.
+            churned: bool [rows], their outcomes.
+            groups: [rows], such as the customer's id: what a family holds out to stop early, it holds out whole.
+        """
         self.classes_ = np.array([False, True])
         self.encoder_ = FrameEncoder(self.kinds, self.rare_category_rows).fit(frame, churned)
-        self.family_ = clone(self.family).fit(self.encoder_.transform(frame), churned)
+        self.family_ = fit_clone(self.family, self.encoder_.transform(frame), churned, groups)
         return self
 
     @property

@@ -102,7 +102,7 @@ def find_correction(
     return float(around.mean() / campaign.offer_cost)
 
 
-def find_capacity_threshold(probability: npt.ArrayLike, capacity: float) -> float:
+def find_capacity_threshold(probability: npt.ArrayLike, capacity: float, customers: int | None = None) -> float:
     """Find the probability from which the customers most at risk fill a capacity.
 
     Customers with equal probabilities are contacted together or not at all: those at the edge are left out if they
@@ -111,9 +111,13 @@ def find_capacity_threshold(probability: npt.ArrayLike, capacity: float) -> floa
     Args:
         probability: float [rows].
         capacity: a share of the customers (below 1), or a number of them.
+        customers: how many there are, where these are a random sample: a capacity of 500 among 1,000,000 is one of 50
+            among 100,000 of them, rounded down.
     """
     ranked = -np.sort(-np.asarray(probability, dtype=np.float64))
-    wanted = count_capacity(capacity, len(ranked))
+    wanted = count_capacity(capacity, customers or len(ranked))
+    if customers:
+        wanted = wanted * len(ranked) // customers
     if wanted >= len(ranked):
         return 0.0
     selected = ranked[:wanted][ranked[:wanted] > ranked[wanted]]

@@ -18,6 +18,7 @@ from churn_mlops.models.trees import Axis, Tree, build_lookup
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pandas as pd
 
     Floats = npt.NDArray[np.float64]
 
@@ -53,7 +54,7 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
 
     Args:
         interactions: how many pairs of features, the strongest ones, get a term of their own.
-        bags: models that are averaged; each holds out another part of the rows, equal rows together.
+        bags: models that are averaged; each holds out other rows, equal ones and those of a group together.
         learning_rate: of the boosting.
         smoothing_rounds: rounds with random splits before the greedy ones; more make smoother curves.
         max_bins: bins of a feature at most.
@@ -82,9 +83,12 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         self.l2 = l2
         self.seed = seed
 
-    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_]) -> Self:
-        """Fit on encoded customers, float64 [rows, features], and outcomes, bool [rows]."""
-        held_out = deal_bags(matrix, churned, self.bags, self.seed)
+    def fit(self, matrix: Floats, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
+        """Fit on encoded customers, float64 [rows, features], and outcomes, bool [rows].
+
+        Rows of one of the `groups`, [rows], are held out together.
+        """
+        held_out = deal_bags(matrix, churned, self.bags, self.seed, groups)
         bags = int(held_out.max()) + 1
         self.model_ = ExplainableBoostingClassifier(
             feature_types=["continuous"] * matrix.shape[1],
@@ -147,8 +151,18 @@ def share_out(table: LookupTable) -> tuple[float, tuple[LookupTable, LookupTable
     Returns:
         The term's mean, and each feature's part as a table over both.
     """
+    interaction, alone, mean = _purify(table)
+    first = LookupTable(table.axes, interaction.scores / 2 + alone[0][:, np.newaxis], table.weights)
+    second = LookupTable(table.axes, interaction.scores / 2 + alone[1][np.newaxis, :], table.weights)
+    return mean, (first, second)
+
+
+def find_interaction(table: LookupTable) -> LookupTable:
+    """Give what the two features of a pair's term do together, beyond what each of them does alone."""
+    return _purify(table)[0]
+
+
+def _purify(table: LookupTable) -> tuple[LookupTable, dict[int, Floats], float]:
     pure, alone, mean = purify(table.scores, table.weights, is_randomized=False)
-    of_feature = {dimensions[0]: scores for dimensions, scores in alone}
-    first = LookupTable(table.axes, pure / 2 + of_feature[0][:, np.newaxis], table.weights)
-    second = LookupTable(table.axes, pure / 2 + of_feature[1][np.newaxis, :], table.weights)
-    return float(np.asarray(mean).sum()), (first, second)
+    of_axis = {dimensions[0]: scores for dimensions, scores in alone}
+    return LookupTable(table.axes, pure, table.weights), of_axis, float(np.asarray(mean).sum())

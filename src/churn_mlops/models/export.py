@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
-from operator import mul
 from typing import TYPE_CHECKING, Final, Literal
 
 from churn_mlops.models.additive import read_additive, write_additive
@@ -12,7 +10,7 @@ from churn_mlops.models.blend import Blend
 from churn_mlops.models.boosted import BoostedTrees
 from churn_mlops.models.ebm import AdditiveBoosting, LookupTable, share_out
 from churn_mlops.models.tree_graph import write_additive_trees, write_reference_trees
-from churn_mlops.models.trees import Tree, map_leaves
+from churn_mlops.models.trees import Tree, scale
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from churn_mlops.models.churn_model import ChurnModel
+    from churn_mlops.models.scaling import Scaling
 
     Floats = npt.NDArray[np.float64]
 
@@ -66,9 +65,9 @@ def export_model(model: ChurnModel, frame: pd.DataFrame) -> ExportedModel:
     """
     family = model.family_
     if isinstance(family, Blend | BoostedTrees):
-        trees, intercept = _read_trees(family)
+        trees, scaled, intercept = _read_trees(family)
         reference = model.signature.reference_row()
-        graph = write_reference_trees(trees, intercept, reference, model.calibration)
+        graph = write_reference_trees(trees, scaled, intercept, reference, model.calibration)
         return ExportedModel(graph, "reference", intercept)
     matrix = model.encoder_.transform(frame)
     if isinstance(family, AdditiveBoosting):
@@ -81,20 +80,24 @@ def export_model(model: ChurnModel, frame: pd.DataFrame) -> ExportedModel:
     return ExportedModel(write_additive(additive, model.calibration), "additive", additive.intercept)
 
 
-def _read_trees(family: Blend | BoostedTrees | AdditiveBoosting) -> tuple[list[Tree], float]:
-    """Give trees and an intercept that add up to a family's log-odds."""
+def _read_trees(
+    family: Blend | BoostedTrees | AdditiveBoosting,
+) -> tuple[list[Tree], list[tuple[Scaling, list[Tree]]], float]:
+    """Give trees, trees of scaled features and an intercept that together add up to a family's log-odds."""
     if isinstance(family, BoostedTrees):
-        return list(family.trees()), 0.0
+        return list(family.trees()), [(family.scaling_, list(family.linear_trees()))], 0.0
     if isinstance(family, AdditiveBoosting):
-        return [table.to_tree() for table in family.tables()], family.intercept
+        return [table.to_tree() for table in family.tables()], [], family.intercept
     trees: list[Tree] = []
+    scaled: list[tuple[Scaling, list[Tree]]] = []
     intercept = 0.0
     for name, member in family.members_.items():
         weight = family.weights[name]
-        of_member, base = _read_trees(member)
-        trees += [map_leaves(tree, partial(mul, weight)) for tree in of_member]
+        of_member, scaled_of_member, base = _read_trees(member)
+        trees += [scale(tree, weight) for tree in of_member]
+        scaled += [(scaling, [scale(tree, weight) for tree in some]) for scaling, some in scaled_of_member]
         intercept += weight * base
-    return trees, intercept
+    return trees, scaled, intercept
 
 
 def _centre(family: AdditiveBoosting, matrix: Floats) -> tuple[list[tuple[int, LookupTable]], float]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.base import clone
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
+from sklearn.utils.validation import has_fit_parameter
 
 from churn_mlops.errors import DataError
 
@@ -64,34 +66,58 @@ class DuplicateGroupedKFold(BaseCrossValidator):  # type: ignore[misc]  # scikit
         kept_together = group_rows(features, groups)
         outcome = outcome_of_groups(features, np.asarray(churned, dtype=bool), kept_together)
         self._require_enough(int(outcome.sum()), int((~outcome).sum()))
-        fold_of_group = np.empty(len(outcome), dtype=np.intp)
-        dealer = StratifiedKFold(self.n_splits, shuffle=True, random_state=self.seed)
-        for number, (_, test) in enumerate(dealer.split(outcome, outcome)):
-            fold_of_group[test] = number
-        return fold_of_group[kept_together]
+        return _deal(outcome, self.n_splits, self.seed)[kept_together]
 
     def _require_enough(self, left: int, stayed: int) -> None:
         if min(left, stayed) < self.n_splits:
             raise DataError(
-                f"Rows with equal features share a fold, and only {left} different rows of churners and {stayed} of "
-                f"customers who stayed are there to deal out to {self.n_splits} folds; add columns, or lower "
-                f"training.folds."
+                f"Rows with equal features, or of one customer, share a fold, and only {left} different rows of "
+                f"churners and {stayed} of customers who stayed are there to deal out to {self.n_splits} folds; add "
+                f"columns, or lower training.folds."
             )
 
 
-def deal_bags(matrix: npt.NDArray[np.float64], churned: npt.ArrayLike, most: int, seed: int) -> npt.NDArray[np.intp]:
-    """Deal encoded rows out to bags, int [rows] from 0, rows with equal features to one bag.
+def deal_bags(
+    matrix: npt.NDArray[np.float64], churned: npt.ArrayLike, most: int, seed: int, groups: pd.Series | None = None
+) -> npt.NDArray[np.intp]:
+    """Deal encoded rows out to bags, int [rows] from 0; rows with equal features, and rows of one group, share a bag.
 
-    There are at most `most` bags, and no more than there are different rows of either outcome.
+    There are at most `most` bags, and no more than what stays together would give both outcomes.
+
+    Args:
+        matrix: float64 [rows, features].
+        churned: bool [rows].
+        most: number of bags at most.
+        seed: seeds the shuffle.
+        groups: [rows], as for `group_rows`.
 
     Raises:
         DataError: not even two bags can have a churner and a stayer each.
     """
     frame = pd.DataFrame(matrix)
-    first = ~frame.duplicated().to_numpy()
-    left = int(np.asarray(churned, dtype=bool)[first].sum())
-    bags = max(2, min(most, left, int(first.sum()) - left))
-    return DuplicateGroupedKFold(bags, seed).assign(frame, churned)
+    kept_together = group_rows(frame, groups)
+    outcome = outcome_of_groups(frame, np.asarray(churned, dtype=bool), kept_together)
+    left, stayed = int(outcome.sum()), int((~outcome).sum())
+    if min(left, stayed) < 2:
+        raise DataError(
+            f"To be tuned, or stopped early, a model holds rows out of its training, and those with equal features, or "
+            f"of one customer, together; only {left} different rows of churners and {stayed} of customers who stayed "
+            f"are there, and of either, two are needed."
+        )
+    return _deal(outcome, max(2, min(most, left, stayed)), seed)[kept_together]
+
+
+def fit_clone(model: Any, rows: Any, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Any:
+    """Fit a clone of a model; one that holds rows out by itself is told which belong together.
+
+    Args:
+        model: with scikit-learn's `fit`, which takes `groups` if the model holds rows out.
+        rows: what it is fitted on, a frame or a matrix.
+        churned: bool [rows].
+        groups: [rows], as for `group_rows`.
+    """
+    told = {"groups": groups} if has_fit_parameter(model, "groups") else {}
+    return clone(model).fit(rows, churned, **told)
 
 
 def group_rows(features: pd.DataFrame, groups: pd.Series | None = None) -> npt.NDArray[np.intp]:
@@ -124,6 +150,15 @@ def outcome_of_groups(
     """Say of what stays together whether any of its distinct rows, where first met, is a churner's: bool [groups]."""
     _, first = np.unique(hash_rows(features), return_index=True)
     return np.bincount(kept_together[first], churned[first]) > 0
+
+
+def _deal(outcome: npt.NDArray[np.bool_], parts: int, seed: int) -> npt.NDArray[np.intp]:
+    """Deal groups out to parts that are stratified by their outcomes, int [groups]."""
+    part = np.empty(len(outcome), dtype=np.intp)
+    dealer = StratifiedKFold(parts, shuffle=True, random_state=seed)
+    for number, (_, dealt) in enumerate(dealer.split(outcome, outcome)):
+        part[dealt] = number
+    return part
 
 
 def hash_rows(features: pd.DataFrame) -> npt.NDArray[np.uint64]:

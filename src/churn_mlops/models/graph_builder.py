@@ -35,12 +35,12 @@ class GraphBuilder:
         self.features = self.add("Cast", INPUT, to=TensorProto.DOUBLE)
 
     def constant(self, value: npt.ArrayLike) -> str:
-        """Add a constant (float64 unless it is an integer array already) and give its name."""
-        array = np.asarray(value)
-        if array.dtype != np.int64:
-            array = array.astype(np.float64)
-        self._constants.append(numpy_helper.from_array(array, f"constant_{len(self._constants)}"))
-        return self._constants[-1].name
+        """Add a float64 constant and give its name."""
+        return self._add_constant(np.asarray(value, dtype=np.float64))
+
+    def indices(self, value: npt.ArrayLike) -> str:
+        """Add an int64 constant, for places and axes, and give its name."""
+        return self._add_constant(np.asarray(value, dtype=np.int64))
 
     def add(self, operator: str, *inputs: str, output: str = "", domain: str = "", **attributes: Any) -> str:
         """Add a node and give the name of its output."""
@@ -75,6 +75,10 @@ class GraphBuilder:
         model.ir_version = 8
         onnx.checker.check_model(model, full_check=True)
         return bytes(model.SerializeToString())
+
+    def _add_constant(self, array: npt.NDArray[Any]) -> str:
+        self._constants.append(numpy_helper.from_array(array, f"constant_{len(self._constants)}"))
+        return self._constants[-1].name
 
     def _calibrate(self, log_odds: str, calibration: Calibration) -> str:
         if calibration.a == calibration.b:

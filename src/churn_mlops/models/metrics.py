@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 CALIBRATION_BINS: Final = 10
 LIFT_SHARE: Final = 0.10
+RESAMPLED_SCORES: Final = 10_000
+"""Of more distinct scores, neighbours are resampled together: on 100,000 that takes a thirtieth of the time, and moved
+the ends of the intervals by less than a tenth of their width, the luck of the draws included."""
+
 SMALLEST_PROBABILITY: Final = 1e-15
 """Probabilities are kept this far from 0 and 1 before a logarithm, as in scikit-learn's log loss."""
 
@@ -95,21 +99,36 @@ class ScoreCounts:
         bins: npt.NDArray[np.intp] = np.minimum((CALIBRATION_BINS * middle).astype(np.intp), CALIBRATION_BINS - 1)
         return bins
 
+    def merge(self, most: int) -> ScoreCounts:
+        """Merge neighbouring scores, to their mean over customers, until there are at most so many."""
+        if len(self.scores) <= most:
+            return self
+        customers = self.churned + self.stayed
+        middle = (np.cumsum(customers) - customers / 2) / customers.sum()  # place in the ranking, 0 to 1
+        _, place = np.unique((most * middle).astype(np.intp), return_inverse=True)
+        churned, stayed, total = (
+            np.bincount(place, weights).astype(np.float64)
+            for weights in (self.churned, self.stayed, customers * self.scores)
+        )
+        return ScoreCounts(total / (churned + stayed), churned, stayed)
+
     def intervals(self, resamples: int, seed: int) -> dict[str, Interval]:
         """Compute a 95 % bootstrap interval for each metric.
 
         Customers are drawn with replacement (Efron 1979). The percentiles are taken after shifting the resampled
         figures to have the observed one as their median: resampling inflates the calibration error, whose plain
-        percentile interval would often not hold the figure itself. Ends are kept within what the metric can be.
+        percentile interval would often not hold the figure itself. Ends are kept within what the metric can be. Beyond
+        `RESAMPLED_SCORES` distinct scores, neighbours are taken as one, with their mean.
 
         Args:
             resamples: how many times to draw.
             seed: seeds the draws.
         """
         random = np.random.default_rng(seed)
-        cells = np.concatenate([self.churned, self.stayed])
+        merged = self.merge(RESAMPLED_SCORES)
+        cells = np.concatenate([merged.churned, merged.stayed])
         draws = (random.multinomial(int(cells.sum()), cells / cells.sum()).astype(np.float64) for _ in range(resamples))
-        drawn = [ScoreCounts(self.scores, *np.split(draw, 2)).metrics() for draw in draws]
+        drawn = [ScoreCounts(merged.scores, *np.split(draw, 2)).metrics() for draw in draws]
         observed = np.array(self.metrics())
         resampled = np.array(drawn) - np.median(drawn, axis=0) + observed
         low, high = np.percentile(resampled, [2.5, 97.5], axis=0)

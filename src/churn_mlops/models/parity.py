@@ -29,7 +29,8 @@ LIMIT: Final = 1e-5
 REFERENCE_ROWS: Final = 1000
 """Training rows on which reference contributions are compared: each costs a score per feature."""
 
-_CHUNK: Final = 50_000
+_CHUNK: Final = 5_000
+"""Customers scored at once: linear leaves take `features` squared numbers of each."""
 _NEVER_SEEN: Final = "\x00 never seen in training"
 _EXTREMES: Final = (-1e300, 1e300, -3.4e38, 3.4e38, -1e9, 1e9, 0.0, 1e-300)
 

@@ -1,4 +1,4 @@
-"""Writes trees as one ONNX node that gives the score and every feature's contribution at once."""
+"""Writes trees as ONNX nodes that give the score and every feature's contribution at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from churn_mlops.models.graph_builder import TREE_DOMAIN, GraphBuilder
-from churn_mlops.models.trees import Tree, decide, features_of
+from churn_mlops.models.trees import LinearLeaf, Split, Tree, decide, features_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from churn_mlops.models.calibration import Calibration
+    from churn_mlops.models.scaling import Scaling
 
     Floats = npt.NDArray[np.float64]
 
@@ -32,18 +33,22 @@ def write_additive_trees(
         features: how many there are.
         calibration: of the log-odds.
     """
-    ensemble = _Ensemble(targets=features)
+    ensemble = _Ensemble(features)
     for feature, tree in trees:
         ensemble.add(tree, [(feature, 1.0)])
     graph = GraphBuilder()
-    contributions = graph.widen(ensemble.write(graph))
-    total = graph.add("ReduceSum", contributions, graph.constant(np.array([1], dtype=np.int64)), keepdims=0)
+    contributions = graph.widen(ensemble.write(graph, graph.features))
+    total = graph.add("ReduceSum", contributions, graph.indices([1]), keepdims=0)
     graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
     return graph.build(features)
 
 
 def write_reference_trees(
-    trees: Iterable[Tree], intercept: float, reference: Floats, calibration: Calibration
+    trees: Iterable[Tree],
+    scaled: Iterable[tuple[Scaling, Iterable[Tree]]],
+    intercept: float,
+    reference: Floats,
+    calibration: Calibration,
 ) -> bytes:
     """Write trees that add up to the log-odds; a contribution is what leaves if that feature were the reference's.
 
@@ -53,31 +58,58 @@ def write_reference_trees(
     and far fewer nodes than scoring `features + 1` rows.
 
     Args:
-        trees: the model's.
+        trees: the model's that look at features as they are; their leaves are values.
+        scaled: those that look at scaled features, with the scaling; their leaves may be linear.
         intercept: log-odds that the trees are added to.
         reference: float64 [features], the encoded reference customer.
         calibration: of the log-odds.
     """
     features = len(reference)
-    ensemble = _Ensemble(targets=features + 1)
+    graph = GraphBuilder()
+    scores = graph.widen(_differences(trees, reference, width=1).write(graph, graph.features))
+    for scaling, linear in scaled:
+        scores = graph.add("Add", scores, _write_linear(graph, scaling, linear, reference))
+    contributions = graph.add("Gather", scores, graph.indices(np.arange(features)), axis=1)
+    total = graph.add("Gather", scores, graph.indices(features), axis=1)
+    graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
+    return graph.build(features)
+
+
+def _write_linear(graph: GraphBuilder, scaling: Scaling, trees: Iterable[Tree], reference: Floats) -> str:
+    """Add trees with linear leaves: they look up slopes and a constant for every output, float64 [rows, outputs]."""
+    outputs = len(reference) + 1
+    features = scaling.write(graph)
+    ensemble = _differences(trees, scaling.apply(reference), width=outputs)
+    flat = graph.widen(ensemble.write(graph, features))
+    coefficients = graph.add("Reshape", flat, graph.indices([-1, outputs, outputs]))
+    with_one = graph.add("Pad", features, graph.indices([0, 0, 0, 1]), graph.constant(1.0))
+    last = graph.indices([2])
+    return graph.add("Squeeze", graph.add("MatMul", coefficients, graph.add("Unsqueeze", with_one, last)), last)
+
+
+def _differences(trees: Iterable[Tree], reference: Floats, width: int) -> _Ensemble:
+    """Collect trees and what is left of each: outputs are the features' contributions, then the sum of the trees."""
+    features = len(reference)
+    ensemble = _Ensemble(features + 1, width)
     for tree in trees:
         used = sorted(features_of(tree))
         ensemble.add(tree, [(features, 1.0), *((feature, 1.0) for feature in used)])
         for feature in used:
             ensemble.add(decide(tree, feature, float(reference[feature])), [(feature, -1.0)])
-    graph = GraphBuilder()
-    scores = graph.widen(ensemble.write(graph))
-    contributions = graph.add("Gather", scores, graph.constant(np.arange(features, dtype=np.int64)), axis=1)
-    total = graph.add("Gather", scores, graph.constant(np.array(features, dtype=np.int64)), axis=1)
-    graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
-    return graph.build(features)
+    return ensemble
 
 
 class _Ensemble:
-    """Collects trees for a TreeEnsembleRegressor."""
+    """Collects trees for a TreeEnsembleRegressor.
 
-    def __init__(self, targets: int) -> None:
-        self._base = np.zeros(targets)
+    Args:
+        outputs: how many sums there are.
+        width: targets of an output: the slope of each feature and the constant, or the constant alone.
+    """
+
+    def __init__(self, outputs: int, width: int = 1) -> None:
+        self._width = width
+        self._base = np.zeros(outputs * width)
         self._trees = 0
         self._nodes: dict[str, list[int]] = defaultdict(list)
         self._modes: list[str] = []
@@ -86,23 +118,23 @@ class _Ensemble:
         self._weights: list[float] = []
 
     def add(self, tree: Tree, outputs: Sequence[tuple[int, float]]) -> None:
-        """Add a tree whose value, times a factor, goes to each of some targets."""
-        if isinstance(tree, float):
-            for target, factor in outputs:
-                self._base[target] += factor * tree
+        """Add a tree whose value, times a factor, goes to each of some outputs."""
+        if not isinstance(tree, Split):
+            for target, weight in self._weigh(tree, outputs):
+                self._base[target] += weight
             return
         self._add_tree(tree, outputs, 0)
         self._trees += 1
 
-    def write(self, graph: GraphBuilder) -> str:
-        """Add the node to a graph and give the name of its output, float32 [rows, targets]."""
+    def write(self, graph: GraphBuilder, features: str) -> str:
+        """Add the node to a graph and give the name of its output, float32 [rows, outputs * width]."""
         # a tree of one leaf: the operator needs a tree, and ONNX Runtime forgets base_values of targets without a leaf
-        self._add_leaf(1.0, list(enumerate(self._base.tolist())), 0)
+        self._add_leaf(enumerate(self._base.tolist()), 0)
         whole: dict[str, Any] = {f"nodes_{key}": values for key, values in self._nodes.items()}
         whole |= {f"target_{key}": values for key, values in self._leaves.items()}
         return graph.add(
             "TreeEnsembleRegressor",
-            graph.features,
+            features,
             domain=TREE_DOMAIN,
             n_targets=len(self._base),
             nodes_modes=self._modes,
@@ -113,8 +145,8 @@ class _Ensemble:
 
     def _add_tree(self, tree: Tree, outputs: Sequence[tuple[int, float]], number: int) -> int:
         """Add a node and all below it; give the next free number."""
-        if isinstance(tree, float):
-            return self._add_leaf(tree, outputs, number)
+        if not isinstance(tree, Split):
+            return self._add_leaf(self._weigh(tree, outputs), number)
         place = len(self._modes)
         self._add_node("BRANCH_LEQ", number, tree.feature, tree.threshold, tree.missing_left)
         self._nodes["truenodeids"][place] = number + 1
@@ -122,14 +154,20 @@ class _Ensemble:
         self._nodes["falsenodeids"][place] = after_left
         return self._add_tree(tree.right, outputs, after_left)
 
-    def _add_leaf(self, value: float, outputs: Sequence[tuple[int, float]], number: int) -> int:
+    def _add_leaf(self, weights: Iterable[tuple[int, float]], number: int) -> int:
         self._add_node("LEAF", number, 0, 0.0, False)
-        for target, factor in outputs:
+        for target, weight in weights:
             self._leaves["treeids"].append(self._trees)
             self._leaves["nodeids"].append(number)
             self._leaves["ids"].append(target)
-            self._weights.append(factor * value)
+            self._weights.append(weight)
         return number + 1
+
+    def _weigh(self, leaf: LinearLeaf | float, outputs: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Give what a leaf adds to each target: the slopes' are an output's first, the constant's its last."""
+        constant, slopes = (leaf, ()) if isinstance(leaf, float) else (leaf.constant, leaf.slopes)
+        terms = [*slopes, (self._width - 1, constant)]
+        return [(output * self._width + place, factor * term) for output, factor in outputs for place, term in terms]
 
     def _add_node(self, mode: str, number: int, feature: int, threshold: float, missing_left: bool) -> None:
         self._modes.append(mode)

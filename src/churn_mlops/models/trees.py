@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -29,8 +29,16 @@ class Split:
     right: Tree
 
 
-Tree = Split | float
-"""A node, or the value of a leaf."""
+@dataclass(frozen=True, slots=True)
+class LinearLeaf:
+    """A leaf whose value is `constant + sum(slope * feature)`, over pairs of a feature and its slope."""
+
+    constant: float
+    slopes: tuple[tuple[int, float], ...]
+
+
+Tree = Split | LinearLeaf | float
+"""A node, or a leaf: linear, or a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,9 @@ def decide(tree: Tree, feature: int, value: float) -> Tree:
     """Cut a tree down to what is left of it for customers with this value of this feature."""
     if isinstance(tree, float):
         return tree
+    if isinstance(tree, LinearLeaf):
+        known = sum(slope * value for place, slope in tree.slopes if place == feature)
+        return LinearLeaf(tree.constant + known, tuple(pair for pair in tree.slopes if pair[0] != feature))
     if tree.feature == feature:
         goes_left = tree.missing_left if np.isnan(value) else value <= tree.threshold
         return decide(tree.left if goes_left else tree.right, feature, value)
@@ -86,23 +97,20 @@ def decide(tree: Tree, feature: int, value: float) -> Tree:
     return Split(tree.feature, tree.threshold, tree.missing_left, left, right)
 
 
-def map_leaves(tree: Tree, change: Callable[[float], float]) -> Tree:
-    """Give the same tree with every leaf's value changed."""
+def scale(tree: Tree, factor: float) -> Tree:
+    """Give the same tree with the value of every leaf times a factor."""
     if isinstance(tree, float):
-        return change(tree)
-    left, right = map_leaves(tree.left, change), map_leaves(tree.right, change)
+        return factor * tree
+    if isinstance(tree, LinearLeaf):
+        return LinearLeaf(factor * tree.constant, tuple((feature, factor * slope) for feature, slope in tree.slopes))
+    left, right = scale(tree.left, factor), scale(tree.right, factor)
     return Split(tree.feature, tree.threshold, tree.missing_left, left, right)
 
 
 def features_of(tree: Tree) -> frozenset[int]:
-    """Name the features that a tree looks at."""
-    return frozenset(node.feature for node in _splits(tree))
-
-
-def _splits(tree: Tree) -> Iterator[Split]:
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Split):
-            yield node
-            waiting += [node.left, node.right]
+    """Name the features that a tree looks at, in its splits or its leaves."""
+    if isinstance(tree, float):
+        return frozenset()
+    if isinstance(tree, LinearLeaf):
+        return frozenset(feature for feature, _ in tree.slopes)
+    return frozenset({tree.feature}) | features_of(tree.left) | features_of(tree.right)

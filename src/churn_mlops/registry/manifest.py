@@ -124,7 +124,19 @@ class LearningPoint(_Part):
 
 
 class Evaluation(_Part):
-    """How good the model is on rows it was not fitted on, beside what it must beat."""
+    """How good the model is on rows it was not fitted on, beside what it must beat.
+
+    Attributes:
+        method: how it was evaluated, in words.
+        metrics: with their intervals, by name.
+        no_skill: what giving everyone the base rate scores.
+        best_rule: the best that a single column does.
+        candidates: what the families reached, best first.
+        leak_report: the same model, held out in other ways.
+        segments: by the values of columns.
+        learning_curve: fewest rows first.
+        sampled_rows: how many rows all of this was measured on, where the table has more; None where it was all.
+    """
 
     method: str
     metrics: dict[str, Estimate]
@@ -134,6 +146,7 @@ class Evaluation(_Part):
     leak_report: tuple[LeakCheck, ...] = ()
     segments: tuple[SegmentMetrics, ...] = ()
     learning_curve: tuple[LearningPoint, ...] = ()
+    sampled_rows: int | None = None
 
 
 class Explanation(_Part):
@@ -189,7 +202,7 @@ class RuleProfit(_Part):
     Attributes:
         contacted_share: of all customers.
         per_customer: mean over all customers, contacted or not.
-        total: over all customers of the table.
+        total: `per_customer` times the customers of the table, all of them even where a sample was evaluated.
         chosen_gain: what the chosen rule earns more, per customer; the interval is of the difference itself.
     """
 

@@ -12,6 +12,7 @@ from churn_mlops.models.blend import Blend, fit_weights
 from churn_mlops.models.calibration import Calibration, choose_calibration, losses
 from churn_mlops.models.churn_model import ChurnModel
 from churn_mlops.registry.manifest import CandidateScore
+from churn_mlops.training.refitting import fit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,8 +87,7 @@ def cross_validate(
     for number in range(int(fold.max()) + 1):
         on_fold(number)
         train, test = fold != number, fold == number
-        model = ChurnModel(table.kinds, rare_category_rows, estimator)
-        model.fit(table.features[train].reset_index(drop=True), table.churned[train])
+        model = fit_rows(ChurnModel(table.kinds, rare_category_rows, estimator), table, train)
         log_odds[test] = model.decision_function(table.features[test])
     seconds = time.perf_counter() - began
     calibration, calibrated = choose_calibration(log_odds, table.churned, fold)

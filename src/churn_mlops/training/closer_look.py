@@ -13,16 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from churn_mlops.config.settings import EvaluationSettings, Settings
+    from churn_mlops.config.settings import Settings
     from churn_mlops.data.table import CustomerTable
     from churn_mlops.registry.manifest import Decision, Evaluation
     from churn_mlops.training.refitting import FitPredict, Rows
     from churn_mlops.training.steps import Steps
-
-
-def count_looks(settings: EvaluationSettings) -> int:
-    """Count the steps that `look_closer` takes."""
-    return settings.leak_report + settings.learning_curve
 
 
 def look_closer(

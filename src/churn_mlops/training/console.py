@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from churn_mlops.training.evaluation_console import show_evaluation
-from churn_mlops.training.wording import LOWER_IS_BETTER, METRIC_TITLES, show_estimate
+from churn_mlops.training.wording import LOWER_IS_BETTER, METRIC_TITLES, show_duration, show_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,26 +22,42 @@ if TYPE_CHECKING:
     from churn_mlops.training.job import TrainedVersion
     from churn_mlops.training.steps import Observer, Step
 
+_FEW_SECONDS: Final = 3.0
+"""So much time left is not worth a word."""
+
+
+class TimeLeft(ProgressColumn):
+    """Counts down from what a step said is left; once that is used up, it says nothing rather than something wrong."""
+
+    def render(self, task: Task) -> Text:
+        """Write the time left."""
+        left = task.fields["ends_at"] - time.monotonic()
+        return Text(f"about {show_duration(left)} left" if left > _FEW_SECONDS else "")
+
 
 @contextmanager
 def show_steps(console: Console) -> Iterator[Observer]:
-    """Give an observer that shows each step as it begins."""
+    """Give an observer that shows each step as it begins, and what time is left where that is over a few seconds."""
     if not console.is_terminal:
-        yield lambda step: console.print(f"[{step.number}/{step.total}] {step.name}", markup=False, highlight=False)
+        yield lambda step: console.print(_describe_step(step), markup=False, highlight=False, soft_wrap=True)
         return
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("left: {task.description}"),
-    )
+    columns = (BarColumn(), MofNCompleteColumn(), TimeLeft(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=None)
+        task = progress.add_task("", total=None, ends_at=0.0)
 
         def observe(step: Step) -> None:
-            progress.update(task, description=step.name, completed=step.number - 1, total=step.total)
+            ends_at = time.monotonic() + (step.seconds_left or 0.0)
+            progress.update(
+                task, description=step.name, completed=step.number - 1, total=step.total, ends_at=ends_at, refresh=True
+            )
 
         yield observe
+
+
+def _describe_step(step: Step) -> str:
+    left = step.seconds_left or 0.0
+    estimate = f", about {show_duration(left)} left" if left > _FEW_SECONDS else ""
+    return f"[{step.number}/{step.total}] {step.name}{estimate}"
 
 
 def show_version(console: Console, trained: TrainedVersion) -> None:

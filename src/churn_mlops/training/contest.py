@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from churn_mlops.errors import MissingLibrary
 from churn_mlops.training.candidates import Candidate, blend, choose, cross_validate
+from churn_mlops.training.forecast import forecast_contest
 from churn_mlops.training.tuning import tune
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ class Contest:
     chosen: Candidate
 
 
-def count_steps(model: Model, folds: int) -> int:
-    """Count the steps that a contest takes: a tuning and the folds, for each family."""
-    return len(_FITTED[model]) * (1 + folds)
+def forecast(model: Model, settings: Settings, rows: int) -> list[float]:
+    """Expect seconds of each step that a contest takes on so many rows: a tuning and the folds, for each family."""
+    return forecast_contest(_FITTED[model], settings, rows)
 
 
 def run_contest(
@@ -60,12 +61,14 @@ def run_contest(
     budget_seconds = settings.training.budget_seconds / len(families)
     candidates = []
     for family in families:
+        last_step = steps.number + 1 + settings.training.folds
         try:
             candidates.append(_run_family(family, budget_seconds, table, fold, settings, steps))
         except MissingLibrary as error:
             if model != "auto":
                 raise
             steps.detail(f"left out: {error}")
+            steps.skip_to(last_step)
     members = [candidate for candidate in candidates if candidate.family != "logistic"]
     if model in ("blend", "auto") and len(members) > 1:
         candidates.append(blend(members, table.churned, fold))

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 
-def choose_decision(settings: Settings, table: CustomerTable, probability: Floats) -> Decision:
+def choose_decision(
+    settings: Settings, table: CustomerTable, probability: Floats, everyone: CustomerTable | None = None
+) -> Decision:
     """Choose the threshold that `decision.mode` asks for.
 
     Args:
         settings: the configuration.
         table: the customers; with their values if `decision.customer_value` names a column.
         probability: float64 [rows], predicted by models that never saw the customer.
+        everyone: all customers, where `table` is a random sample of them: a capacity in customers, the mean value and
+            the totals are theirs, and what the sample says per customer is taken to hold for them.
 
     Returns:
         The decision, with the share that it selects and, by profit, what it would have earned beside other rules.
@@ -41,11 +45,14 @@ def choose_decision(settings: Settings, table: CustomerTable, probability: Float
         DataError: no customer is worth anything.
     """
     chosen = settings.decision
+    everyone = everyone or table
     value = _values(chosen, table)
-    parameters = _find_parameters(chosen, table, probability, value) if chosen.mode == "profit" else None
+    parameters = None
+    if chosen.mode == "profit":
+        parameters = _find_parameters(chosen, table, probability, value, float(_values(chosen, everyone).mean()))
     draft = Decision(
         mode=chosen.mode,
-        threshold=_find_threshold(chosen, probability, parameters),
+        threshold=_find_threshold(chosen, probability, parameters, len(everyone.churned)),
         medium_risk=chosen.medium_risk,
         high_risk=chosen.high_risk,
         capacity=chosen.capacity if chosen.mode == "capacity" else None,
@@ -59,7 +66,8 @@ def choose_decision(settings: Settings, table: CustomerTable, probability: Float
     if parameters is None:
         return draft.model_copy(update=figures)
     profit = parameters.campaign.profit(table.churned, value)
-    return draft.model_copy(update=figures | {"profit": _compare(profit, probability, contacted, settings.training)})
+    compared = _compare(profit, probability, contacted, len(everyone.churned), settings.training)
+    return draft.model_copy(update=figures | {"profit": compared})
 
 
 def draw_decision(decision: Decision, table: CustomerTable, probability: Floats) -> DecisionCurve:
@@ -94,12 +102,12 @@ def _values(chosen: DecisionSettings, table: CustomerTable) -> Floats:
 
 
 def _find_parameters(
-    chosen: DecisionSettings, table: CustomerTable, probability: Floats, value: Floats
+    chosen: DecisionSettings, table: CustomerTable, probability: Floats, value: Floats, mean_value: float
 ) -> ProfitParameters:
     assert chosen.offer_cost is not None and chosen.save_rate is not None  # noqa: S101, PT018 - else no valid settings
     campaign = Campaign(chosen.offer_cost, chosen.save_rate)
     return ProfitParameters(
-        customer_value=float(value.mean()) if chosen.value_column else float(value[0]),
+        customer_value=mean_value if chosen.value_column else float(value[0]),
         value_column=chosen.value_column,
         offer_cost=campaign.offer_cost,
         save_rate=campaign.save_rate,
@@ -107,17 +115,19 @@ def _find_parameters(
     )
 
 
-def _find_threshold(chosen: DecisionSettings, probability: Floats, parameters: ProfitParameters | None) -> float:
+def _find_threshold(
+    chosen: DecisionSettings, probability: Floats, parameters: ProfitParameters | None, customers: int
+) -> float:
     if parameters is not None:
         return float(parameters.correction * parameters.campaign.break_even(parameters.customer_value))
     if chosen.mode == "capacity":
         assert chosen.capacity is not None  # noqa: S101 - else no valid settings
-        return find_capacity_threshold(probability, chosen.capacity)
+        return find_capacity_threshold(probability, chosen.capacity, customers)
     return chosen.threshold
 
 
 def _compare(
-    profit: Floats, probability: Floats, contacted: npt.NDArray[np.bool_], training: TrainingSettings
+    profit: Floats, probability: Floats, contacted: npt.NDArray[np.bool_], customers: int, training: TrainingSettings
 ) -> ProfitComparison:
     rows = len(profit)
     rules = {
@@ -137,7 +147,7 @@ def _compare(
             name: RuleProfit(
                 contacted_share=float(contact.mean()),
                 per_customer=mean,
-                total=_scale(mean, rows),
+                total=_scale(mean, customers),
                 chosen_gain=gain,
             )
             for (name, contact), (mean, gain) in zip(rules.items(), pairs, strict=True)

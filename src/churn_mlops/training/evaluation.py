@@ -8,6 +8,7 @@ from churn_mlops.models.metrics import Metrics, ScoreCounts, no_skill
 from churn_mlops.registry.manifest import BestRule, Estimate, Evaluation
 from churn_mlops.training.candidates import compare
 from churn_mlops.training.one_column import find_best_rule
+from churn_mlops.training.tuning import TUNING_ROWS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +20,17 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    table: CustomerTable, contest: Contest, fold: npt.NDArray[np.intp], settings: TrainingSettings
+    table: CustomerTable, contest: Contest, fold: npt.NDArray[np.intp], settings: TrainingSettings, rows_used: int
 ) -> Evaluation:
-    """Compare the chosen candidate's out-of-fold probabilities with the outcomes, beside what it has to beat."""
+    """Compare the chosen candidate's out-of-fold probabilities with the outcomes, beside what it has to beat.
+
+    Args:
+        table: the customers that were cross-validated.
+        contest: over them.
+        fold: int [rows].
+        settings: resamples and seed of the intervals.
+        rows_used: how many rows the model is fitted on in the end, of which `table` may be a sample.
+    """
     probability = contest.chosen.probability
     rule = find_best_rule(table, fold)
     customers = " and those of one customer" if table.repeated_customers else ""
@@ -29,11 +38,23 @@ def evaluate(
         method=(
             f"{settings.folds}-fold out-of-fold, rows with equal features{customers} in one fold, calibrated by the "
             f"other folds; 95 % intervals from {settings.bootstrap_resamples} bootstrap resamples"
+            f"{_describe_sample(len(fold), rows_used)}"
         ),
         metrics=_estimate(ScoreCounts.count(table.churned, probability), settings),
         no_skill=no_skill(float(table.churned.mean()))._asdict(),
         candidates=compare(contest.candidates, contest.chosen, table.churned),
         best_rule=BestRule(column=rule.column, metrics=_estimate(rule.counts, settings)),
+        sampled_rows=len(fold) if len(fold) < rows_used else None,
+    )
+
+
+def _describe_sample(rows: int, rows_used: int) -> str:
+    tuned = f"; settings were tuned on {TUNING_ROWS:,} of them, drawn at random" if rows > TUNING_ROWS else ""
+    if rows == rows_used:
+        return tuned.replace("them", f"the {rows:,} rows")
+    return (
+        f"; on a seeded sample of {rows:,} of the {rows_used:,} rows, whole customers{tuned}; the model itself is "
+        f"fitted on all rows"
     )
 
 

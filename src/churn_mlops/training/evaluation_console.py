@@ -31,7 +31,7 @@ def show_evaluation(console: Console, manifest: Manifest) -> None:
         _show_rows(console, list(_segment_rows(evaluation)))
         _say(console, "left: base rate; gap: mean probability less base rate, * where its interval leaves out 0")
     if evaluation.learning_curve:
-        _say(console, describe_learning_curve(evaluation.learning_curve, manifest.data.rows_used))
+        _say(console, describe_learning_curve(evaluation.learning_curve, evaluation.sampled_rows))
 
 
 def describe_choice(candidates: Sequence[CandidateScore]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from churn_mlops.data.table import check_learnable, load_customers
 from churn_mlops.errors import DataError, NotComparable, PromotionRefused, RegistryError
 from churn_mlops.inference.scorer import load_version
@@ -28,9 +30,6 @@ from churn_mlops.training.promotion_checks import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
-    import numpy.typing as npt
 
     from churn_mlops.config.settings import Settings
     from churn_mlops.data.table import CustomerTable
@@ -76,13 +75,11 @@ def judge(settings: Settings, version: str) -> Verdict:
     if scorer.version == champion:
         raise RegistryError(f"{champion} is champion already.")
     try:
-        table, fold = _read_rows(settings)
-        challenger = score_blindly(registry, scorer, table)
+        comparison, rival = _compare(settings, registry, scorer, champion)
     except (DataError, NotComparable) as error:
         sentence = f"Nothing can be compared on the table of the configuration: {error}"
         return Verdict(scorer.version, champion, (Check(name=UNSEEN_ROWS, passed=False, figures=sentence),))
-    rival = _score_champion(registry, champion, table)
-    return Verdict(scorer.version, champion, _check(settings, table, fold, challenger, rival))
+    return Verdict(scorer.version, champion, _check(comparison, rival))
 
 
 def promote_if_fit(
@@ -116,11 +113,34 @@ def _resolve(aliases: Aliases | None, version: str) -> str:
     return aliases.challenger
 
 
-def _read_rows(settings: Settings) -> tuple[CustomerTable, npt.NDArray[np.intp]]:
+def _compare(
+    settings: Settings, registry: Registry, scorer: Scorer, champion: str | None
+) -> tuple[Comparison, BlindScores | Check]:
+    """Score the rows of the table that neither version has seen, or that each held out."""
     table = load_customers(settings.data)
     check_learnable(table)
+    challenger = score_blindly(registry, scorer, table)
+    rival = _score_champion(registry, champion, table)
+    is_blind = challenger.blind if isinstance(rival, Check) else challenger.blind & rival.blind
+    rows, left_out = np.flatnonzero(is_blind), int((~is_blind).sum())
+    if left_out:
+        table, challenger = table.take(rows), challenger.take(rows)
+        rival = rival if isinstance(rival, Check) else rival.take(rows)
+        _check_enough(table, left_out)
     folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
-    return table, folds.assign(table.features, table.churned)
+    fold = folds.assign(table.features, table.churned, table.customer_ids)
+    rival_scores = None if isinstance(rival, Check) else rival
+    return Comparison(table, left_out, fold, challenger, rival_scores, settings), rival
+
+
+def _check_enough(table: CustomerTable, left_out: int) -> None:
+    try:
+        check_learnable(table)
+    except DataError as error:
+        raise DataError(
+            f"on {left_out:,} rows one of the two was trained without being evaluated, and of the others, {error} "
+            f"Versions that were trained with the same training.seed are evaluated on the same rows."
+        ) from error
 
 
 def _score_champion(registry: Registry, champion: str | None, table: CustomerTable) -> BlindScores | Check:
@@ -138,15 +158,7 @@ def _score_champion(registry: Registry, champion: str | None, table: CustomerTab
         return Check(name=AT_LEAST_AS_GOOD, passed=False, figures=sentence)
 
 
-def _check(
-    settings: Settings,
-    table: CustomerTable,
-    fold: npt.NDArray[np.intp],
-    challenger: BlindScores,
-    rival: BlindScores | Check,
-) -> tuple[Check, ...]:
-    champion = None if isinstance(rival, Check) else rival
-    comparison = Comparison(table, fold, challenger, champion, settings)
+def _check(comparison: Comparison, rival: BlindScores | Check) -> tuple[Check, ...]:
     return (
         describe_rows(comparison),
         rival if isinstance(rival, Check) else check_champion(comparison, rival),

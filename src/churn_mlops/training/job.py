@@ -33,13 +33,14 @@ from churn_mlops.registry.manifest import (
 )
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register, require_writable
-from churn_mlops.training.closer_look import count_looks, look_closer
-from churn_mlops.training.contest import Model, count_steps, run_contest
+from churn_mlops.training.closer_look import look_closer
+from churn_mlops.training.contest import Model, forecast, run_contest
 from churn_mlops.training.deciding import choose_decision
 from churn_mlops.training.evaluation import evaluate
+from churn_mlops.training.forecast import forecast_fits
 from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.out_of_fold import collect_out_of_fold
-from churn_mlops.training.refitting import refit
+from churn_mlops.training.refitting import refit, sample_rows
 from churn_mlops.training.report.assembly import report_version
 from churn_mlops.training.steps import Observer, Steps
 
@@ -96,24 +97,28 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
     """
     registry = Registry(settings.artifacts.path)
     require_writable(registry)
-    total = count_steps(model, settings.training.folds) + count_looks(settings.evaluation) + 4
-    steps = Steps(observe, total)
+    steps = Steps(observe, [0.0] * (2 + len(_forecast(model, settings))))
     with threadpool_limits(limits=available_cpus()):
         steps.begin("reading the customer table")
         table = load_customers(settings.data, settings.decision.value_column, settings.evaluation.segments)
         rejects = _write_rejects(settings, table)
         check_learnable(table)
         steps.begin("looking for leaks")
+        rows = sample_rows(table, settings.evaluation.max_rows, settings.training.seed)
+        evaluated = table if len(rows) == len(table.churned) else table.take(rows)
         folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
-        fold = folds.assign(table.features, table.churned, table.customer_ids)
-        refuse_leaks(table, fold, settings.data.allow_leaky)
-        contest = run_contest(model, table, fold, settings, steps)
+        fold = folds.assign(evaluated.features, evaluated.churned, evaluated.customer_ids)
+        refuse_leaks(evaluated, fold, settings.data.allow_leaky)
+        steps.expect(_forecast(model, settings, evaluated, len(table.churned)))
+        contest = run_contest(model, evaluated, fold, settings, steps)
+        steps.expect(_forecast_rest(contest.chosen, settings, evaluated, len(table.churned)))
         chosen, probability = _build(contest.chosen, table, settings), contest.chosen.probability
-        decision = choose_decision(settings, table, probability)
-        evaluation = evaluate(table, contest, fold, settings.training)
-        evaluation = look_closer(evaluation, refit(chosen, table), table, fold, probability, decision, settings, steps)
+        decision = choose_decision(settings, evaluated, probability, everyone=table)
+        evaluation = evaluate(evaluated, contest, fold, settings.training, len(table.churned))
+        fit_predict = refit(chosen, evaluated)
+        evaluation = look_closer(evaluation, fit_predict, evaluated, fold, probability, decision, settings, steps)
         steps.begin("fitting on all customers")
-        fitted = chosen.fit(table.features, table.churned)
+        fitted = chosen.fit(table.features, table.churned, table.customer_ids)
         steps.begin("proving the graph, registering")
         exported = export_model(fitted, table.features)
         parity = prove_parity(exported, fitted, table.features)
@@ -135,11 +140,31 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
     files = {
         GRAPH: exported.graph,
         ESTIMATOR: _dump(fitted),
-        OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, fold, probability).to_csv(),
-        REPORT: report_version(draft, exported.graph, table, probability, settings, registry),
+        OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, rows, fold, probability).to_csv(),
+        REPORT: report_version(draft, exported.graph, fitted.family_, evaluated, probability, settings, registry),
     }
     manifest = register(registry, draft, files)
     return TrainedVersion(manifest, registry.champion(), rejects)
+
+
+def _forecast(
+    model: Model, settings: Settings, evaluated: CustomerTable | None = None, rows_used: int = 0
+) -> list[float]:
+    """Expect seconds of everything from the contest on; before the table is read, as many zeros."""
+    rows = 0 if evaluated is None else len(evaluated.churned)
+    contest = forecast(model, settings, rows)
+    # which family will be chosen is not known yet: the one whose folds take longest
+    fit_seconds = max(contest[settings.training.folds :: settings.training.folds + 1])
+    return contest + forecast_fits(fit_seconds, settings, rows, rows_used, _repeats(evaluated))
+
+
+def _repeats(table: CustomerTable | None) -> bool:
+    return table is not None and bool(table.repeated_rows or table.repeated_customers)
+
+
+def _forecast_rest(chosen: Candidate, settings: Settings, evaluated: CustomerTable, rows_used: int) -> list[float]:
+    fit_seconds = chosen.fit_seconds / settings.training.folds
+    return forecast_fits(fit_seconds, settings, len(evaluated.churned), rows_used, _repeats(evaluated))
 
 
 def _build(chosen: Candidate, table: CustomerTable, settings: Settings) -> ChurnModel:

@@ -12,7 +12,7 @@ from churn_mlops.data.table import FEWEST_CHURNERS
 from churn_mlops.errors import DataError
 from churn_mlops.models.metrics import Metrics, ScoreCounts
 from churn_mlops.registry.manifest import LeakCheck
-from churn_mlops.training.refitting import Rows, keep_together, sample_rows
+from churn_mlops.training.refitting import Rows, keep_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,14 +40,7 @@ class _Work:
     fold: Rows
     honest: Metrics
     seed: int
-    rows: Rows
     observe: Callable[[str], None]
-
-    @property
-    def sampled(self) -> str:
-        if len(self.rows) == len(self.fold):
-            return ""
-        return f"; on a seeded sample of {len(self.rows):,} rows, whole customers"
 
 
 def build_leak_report(
@@ -68,11 +61,11 @@ def build_leak_report(
         table: the customers.
         fold: int [rows], the folds of the main evaluation.
         honest: what the main evaluation found.
-        settings: whose seed deals out repeated rows, and draws the sample of a large table.
+        settings: whose seed deals out repeated rows.
         observe: told what is evaluated before it is.
     """
     kept_together = keep_together(table)
-    work = _Work(fit_predict, table, fold, honest, settings.seed, sample_rows(kept_together, settings.seed), observe)
+    work = _Work(fit_predict, table, fold, honest, settings.seed, observe)
     return (
         _check_random_rows(work, kept_together),
         _found("grouped duplicates", honest, "the evaluation of this version: what repeats shares a fold"),
@@ -93,11 +86,11 @@ def _check_random_rows(work: _Work, kept_together: Rows) -> LeakCheck:
     churned = work.table.churned
     first_outcome = pd.Series(churned).groupby(kept_together).transform("first").to_numpy(dtype=bool)
     contradict = int((repeats & (churned != first_outcome)).sum())
-    fold = _deal_out(repeats[work.rows], churned[work.rows], work.fold[work.rows], work.seed)
+    fold = _deal_out(repeats, churned, work.fold, work.seed)
     note = (
         f"{repeats.sum():,} rows repeat an earlier one's features or customer ({contradict:,} with the other outcome)"
     )
-    return _measure_folds(work, "random rows", fold, f"{note}; dealt out at random{work.sampled}")
+    return _measure_folds(work, "random rows", fold, f"{note}; dealt out at random")
 
 
 def _deal_out(repeats: npt.NDArray[np.bool_], churned: npt.NDArray[np.bool_], fold: Rows, seed: int) -> Rows:
@@ -113,8 +106,8 @@ def _measure_folds(work: _Work, scheme: Scheme, fold: Rows, note: str) -> LeakCh
     probability = np.empty(len(fold))
     for number in range(int(fold.max()) + 1):
         test = fold == number
-        probability[test] = work.fit_predict(work.rows[~test], work.rows[test])
-    return _found(scheme, _score(work, work.rows, probability), note)
+        probability[test] = work.fit_predict(np.flatnonzero(~test), np.flatnonzero(test))
+    return _found(scheme, _score(work, np.arange(len(fold)), probability), note)
 
 
 def _check_unseen_customers(work: _Work) -> LeakCheck:
@@ -130,12 +123,12 @@ def _check_unseen_customers(work: _Work) -> LeakCheck:
 def _check_later_period(work: _Work) -> LeakCheck:
     if work.table.time is None:
         return _impossible("later period", "data.time names no column")
-    time = work.table.time.iloc[work.rows].reset_index(drop=True)
+    time = work.table.time
     if time.nunique() < 2:
         return _impossible("later period", f"every row is of {_show(time.iloc[0])}")
     cut = _find_cut(time)
     later = (time >= cut).to_numpy()
-    train, test = work.rows[~later], work.rows[later]
+    train, test = np.flatnonzero(~later), np.flatnonzero(later)
     spans = f"fitted on {len(train):,} rows before {_show(cut)}, tested on the {len(test):,} from then on"
     if _rarer(work, train) < FEWEST_CHURNERS or _rarer(work, test) < _FEWEST_TESTED:
         return _impossible("later period", f"too few churners or customers who stayed to be {spans}")
@@ -144,7 +137,7 @@ def _check_later_period(work: _Work) -> LeakCheck:
         probability = work.fit_predict(train, test)
     except DataError as error:
         return _impossible("later period", f"nothing could be {spans}: {error}")
-    note = f"{spans}; no gap was left for outcomes that were not known yet{work.sampled}"
+    note = f"{spans}; no gap was left for outcomes that were not known yet"
     return _found("later period", _score(work, test, probability), note)
 
 

@@ -11,7 +11,7 @@ from churn_mlops.data.table import FEWEST_CHURNERS
 from churn_mlops.models.folds import outcome_of_groups
 from churn_mlops.models.metrics import SMALLEST_PROBABILITY, ScoreCounts
 from churn_mlops.registry.manifest import LearningPoint
-from churn_mlops.training.refitting import LARGEST_SAMPLE, Rows, keep_together, sample_rows
+from churn_mlops.training.refitting import Rows, keep_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,13 +45,12 @@ def measure_learning_curve(
         fold: int [rows], the folds of the main evaluation.
         table: the customers.
         observe: told what is fitted before it is.
-        seed: draws the parts, and the sample of a large table.
+        seed: draws the parts.
     """
     kept_together = keep_together(table)
     outcome = outcome_of_groups(table.features, table.churned, kept_together)
-    rows = sample_rows(kept_together, seed)
-    held_out = [rows[fold[rows] == number] for number in range(TESTED_FOLDS)]
-    trained = [rows[fold[rows] != number] for number in range(TESTED_FOLDS)]
+    held_out = [np.flatnonzero(fold == number) for number in range(TESTED_FOLDS)]
+    trained = [np.flatnonzero(fold != number) for number in range(TESTED_FOLDS)]
     growing = [_GrowingPart.draw(train, kept_together, outcome, seed) for train in trained]
     churned = table.churned[np.concatenate(held_out)]
     points: list[LearningPoint] = []
@@ -66,19 +65,19 @@ def measure_learning_curve(
     return tuple(points)
 
 
-def describe_learning_curve(points: Sequence[LearningPoint], rows_used: int) -> str:
+def describe_learning_curve(points: Sequence[LearningPoint], sampled_rows: int | None = None) -> str:
     """Say in a sentence whether more rows would help.
 
     Args:
         points: the learning curve, fewest rows first.
-        rows_used: how many rows the table has; of a large one only a sample was looked at.
+        sampled_rows: how many rows of a large table were looked at; None where it was all of them.
     """
     if len(points) < 2:
         return "there are too few churners to tell whether more rows would help"
     before, last = points[-2:]
     lowered = before.log_loss - last.log_loss
     doubling = f"doubling the rows from {before.customers:,} to {last.customers:,}"
-    sample = f" (on a seeded sample of {LARGEST_SAMPLE:,} rows)" if rows_used > LARGEST_SAMPLE else ""
+    sample = "" if sampled_rows is None else f" (on the sample of {sampled_rows:,} rows)"
     if lowered > (last.standard_error or 0):
         return f"{doubling} lowered log loss by {lowered:.4f}: more rows would help{sample}"
     found = "lowered log loss by less than its standard error" if lowered > 0 else "did not lower log loss"

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from churn_mlops.registry.manifest import Manifest
     from churn_mlops.registry.reading import Registry
 
+NOT_HELD_OUT: Final = -1
+"""The fold of a row that was trained on, but not evaluated."""
+
 _COLUMNS: Final = ("row", "row_key", "fold", "churned", "churn_probability")
 
 
@@ -28,11 +31,14 @@ _COLUMNS: Final = ("row", "row_key", "fold", "churned", "churn_probability")
 class OutOfFold:
     """What a version's training said of each of its rows, by models that had not seen it.
 
+    Where only a sample of the rows was evaluated, the others are there without fold and probability: the version has
+    seen them all the same.
+
     Attributes:
         row_key: uint64 [rows], hash of the row's values of the version's own features.
-        fold: int [rows], the fold in which the row was held out.
+        fold: int [rows], the fold in which the row was held out, or `NOT_HELD_OUT`.
         churned: bool [rows], the outcome that training was told.
-        probability: float64 [rows], churn probability.
+        probability: float64 [rows], churn probability; NaN where the row was not held out.
         customer_value: float64 [rows], where the decision weighs each customer by a column; not read back.
     """
 
@@ -42,14 +48,23 @@ class OutOfFold:
     probability: npt.NDArray[np.float64]
     customer_value: npt.NDArray[np.float64] | None = None
 
+    @property
+    def held_out(self) -> npt.NDArray[np.bool_]:
+        """Bool [rows], whether the row was evaluated."""
+        return np.not_equal(self.fold, NOT_HELD_OUT)
+
     def to_csv(self) -> bytes:
-        """Write one line a row: number among the accepted rows from 1, key in hex, fold, 0 or 1, probability, value."""
+        """Write one line a row: number among the accepted rows from 1, key in hex, fold, 0 or 1, probability, value.
+
+        Fold and probability are empty where the row was not held out.
+        """
         columns = (
             np.arange(1, len(self.fold) + 1),
             [f"{key:016x}" for key in self.row_key.tolist()],
-            self.fold,
+            pd.Series(self.fold, dtype="Int64").where(self.held_out),
             self.churned.astype(int),
-            list(map(repr, self.probability.tolist())),  # in full, so that every metric can be had again exactly
+            # in full, so that every metric can be had again exactly
+            pd.Series(self.probability, dtype=object).where(self.held_out, None),
         )
         frame = pd.DataFrame(dict(zip(_COLUMNS, columns, strict=True)))
         if self.customer_value is not None:
@@ -63,22 +78,36 @@ class OutOfFold:
         Raises:
             ValueError: it is something else.
         """
-        frame = pd.read_csv(io.BytesIO(content), dtype=str, usecols=list(_COLUMNS))
+        frame = pd.read_csv(io.BytesIO(content), dtype=str, usecols=list(_COLUMNS), keep_default_na=False)
         return cls(
             row_key=np.array([int(key, 16) for key in frame["row_key"]], dtype=np.uint64),
-            fold=np.array(list(map(int, frame["fold"])), dtype=np.intp),
+            fold=np.array([int(fold) if fold else NOT_HELD_OUT for fold in frame["fold"]], dtype=np.intp),
             churned=np.array(list(map(int, frame["churned"])), dtype=bool),
             # pandas' own reading of floats is not exact to the last bit in all its versions
-            probability=np.array(list(map(float, frame["churn_probability"])), dtype=np.float64),
+            probability=np.array([float(text) if text else np.nan for text in frame["churn_probability"]]),
         )
 
 
 def collect_out_of_fold(
-    table: CustomerTable, signature: Signature, fold: npt.NDArray[np.intp], probability: npt.NDArray[np.float64]
+    table: CustomerTable,
+    signature: Signature,
+    rows: npt.NDArray[np.intp],
+    fold: npt.NDArray[np.intp],
+    probability: npt.NDArray[np.float64],
 ) -> OutOfFold:
-    """Collect what training knows of its rows; `fold` is int [rows], `probability` float64 [rows], out of fold."""
+    """Collect what training knows of its rows.
+
+    Args:
+        table: all customers that the version was fitted on.
+        signature: of the version.
+        rows: int [evaluated], the positions of the rows that were held out.
+        fold: int [evaluated].
+        probability: float64 [evaluated], out of fold.
+    """
     row_key = hash_rows(table.features[list(signature.names)])
-    return OutOfFold(row_key, np.asarray(fold, dtype=np.intp), table.churned, probability, table.customer_value)
+    every_fold, every_probability = np.full(len(row_key), NOT_HELD_OUT), np.full(len(row_key), np.nan)
+    every_fold[rows], every_probability[rows] = fold, probability
+    return OutOfFold(row_key, every_fold, table.churned, every_probability, table.customer_value)
 
 
 def read_out_of_fold(registry: Registry, manifest: Manifest) -> OutOfFold:

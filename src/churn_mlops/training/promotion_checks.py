@@ -44,7 +44,8 @@ class Comparison:
     """Everything that a version is judged by.
 
     Attributes:
-        table: the rows.
+        table: the rows of which all have a probability by models that had not seen them.
+        left_out: how many rows do not: they were trained on, but not among the sample that was evaluated.
         fold: int [rows], in which the rules on one column hold a row out.
         challenger: what the version says of them.
         champion: what the champion says of them; None where it is not compared.
@@ -52,6 +53,7 @@ class Comparison:
     """
 
     table: CustomerTable
+    left_out: int
     fold: npt.NDArray[np.intp]
     challenger: BlindScores
     champion: BlindScores | None
@@ -76,6 +78,10 @@ def describe_rows(comparison: Comparison) -> Check:
     if champion is not None:
         is_same = np.array_equal(challenger.fold, champion.fold)
         sentence += f"; by the champion, {_describe_scores(champion)}, in {'the same' if is_same else 'other'} folds"
+    if comparison.left_out:
+        sentence += (
+            f"; {comparison.left_out:,} others are left out, on which one of them was trained without being evaluated"
+        )
     return Check(name=UNSEEN_ROWS, passed=True, figures=f"{sentence}.")
 
 
@@ -232,9 +238,10 @@ def _describe_scores(scores: BlindScores) -> str:
 
 def _note_outcomes(scores: BlindScores) -> str:
     """Say where the training of a version that fails was told something else: its labels, not its model, are wrong."""
-    if scores.contradicted < _WRONG_LABELS * scores.trained_on.sum() or not scores.contradicted:
+    contradicted = int(scores.contradicted.sum())
+    if contradicted < _WRONG_LABELS * scores.trained_on.sum() or not contradicted:
         return ""
-    return f" In training it was told the other outcome of {scores.contradicted:,} of these rows."
+    return f" In training it was told the other outcome of {contradicted:,} of these rows."
 
 
 def _show(improvement: Improvement) -> str:

@@ -22,28 +22,17 @@ Config = Annotated[
     Path | None,
     typer.Option(help="Configuration file. Default: the one CHURN_MLOPS_CONFIG names, or config/config.yaml."),
 ]
-
-
 IfNoChampion = Annotated[
     bool, typer.Option("--if-no-champion", help="Do nothing where a champion was registered already.")
 ]
 
 
 def train(config: Config = None, if_no_champion: IfNoChampion = False) -> None:
-    r"""Train a calibrated logistic regression on the customer table, evaluate it honestly, and register it.
+    """Train a calibrated logistic regression on the customer table, evaluate it honestly, and register it.
 
-    The table is the one that data.* in the configuration names; as shipped,
-    the IBM Telco sample. The first version becomes champion and is served;
-    later ones wait for: churn-mlops models promote VERSION.
+    The same as: churn-mlops train --model logistic
 
-    Your own table, without editing a file:
-
-    CHURN_MLOPS__DATA__SOURCE=table \
-    CHURN_MLOPS__DATA__PATH=data/customers.csv \
-    CHURN_MLOPS__DATA__TARGET=churned \
-    CHURN_MLOPS__DATA__POSITIVE_LABEL=yes python -m churn_mlops.training.train_baseline
-
-    Better models: python -m churn_mlops.training.train_candidate
+    How to bring your own table: churn-mlops train --help
     """
     run_training("logistic", config, if_no_champion)
 

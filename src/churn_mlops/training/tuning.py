@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -12,14 +12,15 @@ from sklearn.base import clone
 from churn_mlops.models.boosted import BoostedTrees
 from churn_mlops.models.calibration import losses
 from churn_mlops.models.ebm import AdditiveBoosting
-from churn_mlops.models.folds import deal_bags
+from churn_mlops.models.folds import deal_bags, fit_clone
 from churn_mlops.models.frame_encoder import FrameEncoder
 from churn_mlops.models.logistic import build_logistic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy.typing as npt
+    import pandas as pd
 
     from churn_mlops.config.settings import Family, Settings
     from churn_mlops.data.table import CustomerTable
@@ -35,6 +36,15 @@ _JUDGED: Final = 2
 
 _BAGS: Final = 3
 """Models that are averaged in a trial: fewer than in the end, since all settings gain alike by more."""
+
+
+class _Rows(NamedTuple):
+    """Customers to try settings on: encoded, with outcomes, ids and parts; the first axis of each is [rows]."""
+
+    matrix: Floats
+    churned: npt.NDArray[np.bool_]
+    customer_ids: pd.Series | None
+    part: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -66,16 +76,15 @@ def tune(
         on_trial: told in words before each.
     """
     grid = _GRIDS[family]
-    matrix, churned = _draw(table, settings)
-    part = deal_bags(matrix, churned, _PARTS, settings.training.seed)
+    rows = _draw(table, settings)
     estimators = [_build(family, table, settings, choice) for choice in grid]
-    default = best = _judge(estimators[0], matrix, churned, part) if len(grid) > 1 else np.zeros(1)
+    default = best = _judge(estimators[0], rows) if len(grid) > 1 else np.zeros(1)
     chosen, tried = 0, 1
     for place in range(1, len(grid)):
         if time.monotonic() > deadline:
             break
         on_trial(_describe(grid[place]))
-        loss = _judge(estimators[place], matrix, churned, part)
+        loss = _judge(estimators[place], rows)
         tried += 1
         gain = default - loss
         if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) and loss.mean() < best.mean():
@@ -109,31 +118,30 @@ def _build(family: Family, table: CustomerTable, settings: Settings, choice: dic
     return builder(seed=settings.training.seed, **choice)
 
 
-def _draw(table: CustomerTable, settings: Settings) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Encode the customers, or a random part of them."""
-    rows = np.arange(len(table.churned))
+def _draw(table: CustomerTable, settings: Settings) -> _Rows:
+    """Encode the customers, or a random part of them, and deal them out to parts."""
+    seed, rows = settings.training.seed, np.arange(len(table.churned))
     if len(rows) > TUNING_ROWS:
-        rows = np.sort(np.random.default_rng(settings.training.seed).choice(rows, TUNING_ROWS, replace=False))
+        rows = np.sort(np.random.default_rng(seed).choice(rows, TUNING_ROWS, replace=False))
     frame, churned = table.features.iloc[rows].reset_index(drop=True), table.churned[rows]
-    encoder = FrameEncoder(table.kinds, settings.data.rare_category_rows).fit(frame, churned)
-    return encoder.transform(frame), churned
+    matrix = FrameEncoder(table.kinds, settings.data.rare_category_rows).fit(frame, churned).transform(frame)
+    ids = None if table.customer_ids is None else table.customer_ids.iloc[rows]
+    return _Rows(matrix, churned, ids, deal_bags(matrix, churned, _PARTS, seed, ids))
 
 
-def _judge(estimator: Any, matrix: Floats, churned: npt.NDArray[np.bool_], part: npt.NDArray[np.intp]) -> Floats:
+def _judge(estimator: Any, rows: _Rows) -> Floats:
     """Give the log loss of every row of the parts that are held out in turn."""
-    return np.concatenate(list(_judge_parts(estimator, matrix, churned, part)))
+    fewer = clone(estimator)
+    if "bags" in fewer.get_params():
+        fewer.set_params(bags=_BAGS)
+    return np.concatenate([_judge_part(fewer, rows, number) for number in range(_JUDGED)])
 
 
-def _judge_parts(
-    estimator: Any, matrix: Floats, churned: npt.NDArray[np.bool_], part: npt.NDArray[np.intp]
-) -> Iterator[Floats]:
-    for number in range(_JUDGED):
-        train, test = part != number, part == number
-        fitted = clone(estimator)
-        if "bags" in fitted.get_params():
-            fitted.set_params(bags=_BAGS)
-        fitted.fit(matrix[train], churned[train])
-        yield losses(fitted.decision_function(matrix[test]), churned[test])
+def _judge_part(estimator: Any, rows: _Rows, number: int) -> Floats:
+    train, test = rows.part != number, rows.part == number
+    ids = None if rows.customer_ids is None else rows.customer_ids[train]
+    fitted = fit_clone(estimator, rows.matrix[train], rows.churned[train], ids)
+    return losses(fitted.decision_function(rows.matrix[test]), rows.churned[test])
 
 
 def _describe(choice: dict[str, float | int | str]) -> str:

@@ -23,6 +23,14 @@ def show_estimate(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} {show_interval(estimate)}"
 
 
+def show_duration(seconds: float) -> str:
+    """Write a duration as far as it can be told beforehand: 40 s, 6 min, 2 h 10 min."""
+    if seconds < 100:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {10 * (minutes % 60 // 10)} min"
+
+
 def show_interval(estimate: Estimate) -> str:
     """Write the interval of a figure."""
     return f"[{estimate.low:.3f}, {estimate.high:.3f}]"

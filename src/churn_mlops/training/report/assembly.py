@@ -12,6 +12,7 @@ from churn_mlops.training.deciding import draw_decision
 from churn_mlops.training.out_of_fold import read_out_of_fold
 from churn_mlops.training.report.content import Champion, ProfitCurve, ReportContent
 from churn_mlops.training.report.effects import measure_effects, read_contributions
+from churn_mlops.training.report.pairs import measure_pairs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 def report_version(
     draft: Manifest,
     graph: bytes,
+    family: object,
     table: CustomerTable,
     probability: npt.NDArray[np.float64],
     settings: Settings,
@@ -36,7 +38,8 @@ def report_version(
     Args:
         draft: its manifest; version and file hashes are not looked at.
         graph: its model.onnx, whose contributions are shown.
-        table: the customers.
+        family: the fitted model in it, whose terms of two features are shown.
+        table: the customers that were evaluated.
         probability: float64 [rows], out of fold.
         settings: the configuration that it was trained with.
         registry: where the champion to compare it with is.
@@ -51,6 +54,7 @@ def report_version(
             churned=table.churned,
             probability=probability,
             effects=measure_effects(read_contributions(graph), draft.signature, matrix, settings.training.seed),
+            pairs=measure_pairs(family, draft.signature, matrix, settings.training.seed),
             champion=find_champion(registry),
             profit=_draw_profit(draft, table, probability),
             rejects=Counter(reject.reason for reject in table.rejects),
@@ -68,7 +72,7 @@ def find_champion(registry: Registry) -> Champion | None:
         if OUT_OF_FOLD not in manifest.files:
             return Champion(manifest)
         kept = read_out_of_fold(registry, manifest)
-        return Champion(manifest, kept.churned, kept.probability)
+        return Champion(manifest, kept.churned[kept.held_out], kept.probability[kept.held_out])
     except ChurnMlopsError:  # training is how a spoilt champion is replaced, so it does not stop for it
         return None
 

@@ -65,7 +65,9 @@ class PairEffect:
         second: name of the feature along its columns.
         first_values: in words (a category, a bin), one per row.
         second_values: likewise, one per column.
-        contribution: float64 [first_values, second_values], in log-odds before calibration.
+        contribution: float64 [first_values, second_values], in log-odds before calibration, the mean over the
+            customers with these values; NaN where there are none.
+        importance: its mean absolute value over all customers.
     """
 
     first: str
@@ -73,6 +75,7 @@ class PairEffect:
     first_values: tuple[str, ...]
     second_values: tuple[str, ...]
     contribution: Floats
+    importance: float
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class ReportContent:
         churned: bool [rows], the outcomes.
         probability: float64 [rows], out of fold.
         effects: one per feature, in the order of the signature.
-        pairs: for models that have terms of two features.
+        pairs: strongest first, for models that have terms of two features.
         champion: what the version is compared with; None for the first.
         profit: None where costs and gains are not known.
         rejects: how many rows were rejected, by reason.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from churn_mlops.training.report.drawing import shorten
 from churn_mlops.training.report.effect_plots import plot_effect, plot_importance, plot_pair
 from churn_mlops.training.report.parts import Drawing, Section, Table, cut_rows
@@ -19,7 +21,6 @@ MOST_EFFECTS: Final = 60
 MOST_BARS: Final = 20
 _TITLE: Final = 80
 _TALL: Final = 8
-MOST_PAIRS: Final = 12
 
 _READ: Final = {
     "additive": "The effects are exact: with the intercept they add up to the log-odds of churn before calibration.",
@@ -94,15 +95,18 @@ def _tabulate(effect: Effect) -> Table:
 
 
 def _draw_pairs(pairs: tuple[PairEffect, ...]) -> Iterator[Drawing]:
-    ordered = sorted(pairs, key=lambda pair: -float(abs(pair.contribution).max()))
-    for number, pair in enumerate(ordered[:MOST_PAIRS]):
+    for number, pair in enumerate(pairs):
         cells = (
             (first, second, f"{pair.contribution[row, column]:+.3f}")
             for row, first in enumerate(pair.first_values)
             for column, second in enumerate(pair.second_values)
+            if not np.isnan(pair.contribution[row, column])
         )
         table = Table(
-            "The same in figures", (pair.first, pair.second, "contribution"), cut_rows(cells, 60), 2, folded=True
+            "The same in figures", (pair.first, pair.second, "contribution"), cut_rows(cells, 100), 2, folded=True
         )
         title = f"{shorten(pair.first, _TITLE // 2)} with {shorten(pair.second, _TITLE // 2)}"
-        yield Drawing(title, plot_pair(pair, f"pair-{number}"), table=table)
+        notes = [f"Mean absolute contribution {pair.importance:.3f}, beyond what each does alone."]
+        if np.isnan(pair.contribution).any():
+            notes.append("Cells without colour: no customer has these values.")
+        yield Drawing(title, plot_pair(pair, f"pair-{number}"), tuple(notes), table)

@@ -74,14 +74,20 @@ def measure_effects(contribute: Contribute, signature: Signature, matrix: Floats
     Returns:
         One effect per feature, in the signature's order.
     """
-    if len(matrix) > MOST_CUSTOMERS:
-        drawn = np.random.default_rng(seed).choice(len(matrix), MOST_CUSTOMERS, replace=False)
-        matrix = matrix[np.sort(drawn)]
+    matrix = draw_customers(matrix, seed)
     contributions = contribute(matrix.astype(np.float32)).astype(np.float64)
     return tuple(
         _measure(feature, matrix[:, place].astype(np.float64), contributions[:, place])
         for place, feature in enumerate(signature.features)
     )
+
+
+def draw_customers(matrix: Floats, seed: int) -> Floats:
+    """Give all customers, or `MOST_CUSTOMERS` of a larger table, float [rows, features]."""
+    if len(matrix) <= MOST_CUSTOMERS:
+        return matrix
+    drawn = np.random.default_rng(seed).choice(len(matrix), MOST_CUSTOMERS, replace=False)
+    return matrix[np.sort(drawn)]
 
 
 def _measure(feature: Feature, values: Floats, contributions: Floats) -> Effect:
@@ -114,20 +120,18 @@ def _summarise(place: npt.NDArray[np.intp], contributions: Floats, customers: in
     return _Points(mean, low, high, np.array([len(group) / customers for group in groups], dtype=np.float64))
 
 
-def _place_numbers(values: Floats) -> tuple[npt.NDArray[np.intp], Floats, tuple[str, ...]]:
-    """Group numbers: by value where there are few, else into groups of about equally many customers."""
+def group_numbers(values: Floats, most: int) -> npt.NDArray[np.intp]:
+    """Group numbers, int [rows] in ascending order: by value where there are few, else about equally many in each."""
     distinct, place = np.unique(values, return_inverse=True)
-    if len(distinct) > MOST_POINTS:
-        points = int(np.clip(len(values) // _FEWEST_AT_A_POINT, 2, MOST_POINTS))
+    if len(distinct) > most:
+        points = int(np.clip(len(values) // _FEWEST_AT_A_POINT, 2, most))
         cuts = np.unique(np.quantile(values, np.arange(1, points) / points))
         _, place = np.unique(np.searchsorted(cuts, values, side="right"), return_inverse=True)
-    members = np.bincount(place)
-    # a mean of the largest float32s is within range, their sum is only in float64
-    return place, np.bincount(place, values) / members, ()
+    return np.asarray(place, dtype=np.intp)
 
 
-def _place_codes(feature: Feature, codes: Floats) -> tuple[npt.NDArray[np.intp], Floats, tuple[str, ...]]:
-    """Group customers by category, the most frequent first, those beyond `MOST_CATEGORIES` together at the end."""
+def group_codes(feature: Feature, codes: Floats, most: int) -> tuple[npt.NDArray[np.intp], tuple[str, ...]]:
+    """Group customers by category, the most frequent first and those beyond the most together; name the groups."""
     names = {0.0: "false", 1.0: "true"} if feature.kind == "boolean" else dict(enumerate(feature.categories))
     found, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
     rank = np.empty(len(found), dtype=np.intp)
@@ -135,10 +139,22 @@ def _place_codes(feature: Feature, codes: Floats) -> tuple[npt.NDArray[np.intp],
     words = [""] * len(found)
     for position, code in zip(rank, found, strict=True):
         words[position] = RARE if code == feature.other_code else names[code]
-    if len(words) > MOST_CATEGORIES:
-        rest = len(words) - MOST_CATEGORIES + 1
-        words = [*words[: MOST_CATEGORIES - 1], f"{rest:,} other categories"]
-    return np.minimum(rank[place], len(words) - 1), np.empty(0), tuple(words)
+    if len(words) > most:
+        rest = len(words) - most + 1
+        words = [*words[: most - 1], f"{rest:,} other categories"]
+    return np.minimum(rank[place], len(words) - 1), tuple(words)
+
+
+def _place_numbers(values: Floats) -> tuple[npt.NDArray[np.intp], Floats, tuple[str, ...]]:
+    place = group_numbers(values, MOST_POINTS)
+    members = np.bincount(place)
+    # a mean of the largest float32s is within range, their sum is only in float64
+    return place, np.bincount(place, values) / members, ()
+
+
+def _place_codes(feature: Feature, codes: Floats) -> tuple[npt.NDArray[np.intp], Floats, tuple[str, ...]]:
+    place, words = group_codes(feature, codes, MOST_CATEGORIES)
+    return place, np.empty(0), words
 
 
 def _count_density(values: Floats, customers: int) -> tuple[Floats, Floats]:
