@@ -18,6 +18,7 @@ from churn_mlops.errors import (
     MalformedRequest,
     NoModel,
     RegistryError,
+    ShuttingDown,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _log = logging.getLogger("churn_mlops.api")
