@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from churn_mlops.api.responses import Refused
 from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Refusal:
     version: str | None
     error: ChurnMlopsError
     since: datetime
+
+    def as_answer(self) -> Refused:
+        """Describe it to a client."""
+        error = self.error
+        return Refused(version=self.version, error=type(error).__name__, detail=str(error), since=self.since)
 
 
 class Follower:

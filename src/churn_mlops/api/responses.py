@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from churn_mlops.registry.manifest import Manifest
-
-if TYPE_CHECKING:
-    from churn_mlops.api.following import Refusal
 
 _LONGEST_SHOWN: Final = 60
 
@@ -47,12 +44,6 @@ class Refused(_Answer):
     error: str
     detail: str
     since: AwareDatetime
-
-    @classmethod
-    def of(cls, refusal: Refusal) -> Refused:
-        """Describe a refusal."""
-        error = refusal.error
-        return cls(version=refusal.version, error=type(error).__name__, detail=str(error), since=refusal.since)
 
 
 class ServedManifest(Manifest):

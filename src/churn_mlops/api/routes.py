@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
-from churn_mlops.api.responses import Health, Ready, Refused, ServedManifest, describe_errors, shorten
+from churn_mlops.api.responses import Health, Ready, ServedManifest, describe_errors, shorten
 from churn_mlops.errors import InvalidParameter, MalformedRequest, NoModel, ShuttingDown
 from churn_mlops.inference.prediction import Prediction
 
@@ -70,7 +70,7 @@ async def model(request: Request) -> Response:
     """Answer the manifest of the version being served: signature, metrics with intervals, decision, data, hashes."""
     manifest = find_served(request).scorer.manifest
     refusal: Refusal | None = request.app.state.refusal
-    answer = ServedManifest.model_construct(**dict(manifest), refused=Refused.of(refusal) if refusal else None)
+    answer = ServedManifest.model_construct(**dict(manifest), refused=refusal.as_answer() if refusal else None)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
