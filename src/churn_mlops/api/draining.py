@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from churn_mlops.config.settings import ServingSettings
+
+_log = logging.getLogger("churn_mlops.api")
 
 _TICK_SECONDS: Final = 0.05
 _CLOSE: Final = (b"connection", b"close")
@@ -82,6 +85,7 @@ class DrainingServer(uvicorn.Server):
     async def main_loop(self) -> None:
         """Serve until told to stop, then let clients turn away."""
         await super().main_loop()
+        _log.info("told to stop")
         end = self._stop_at + min(self._serving.drain_seconds, self._serving.grace_seconds)
         while self._is_in_use() and not self.force_exit:
             if time.monotonic() >= end:

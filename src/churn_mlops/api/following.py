@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from churn_mlops.api.memory import release_memory
 from churn_mlops.api.responses import Refused
 from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
 
@@ -87,12 +88,17 @@ class Follower:
         self._tries = 0
         self._try_again_at = math.inf
 
-    def look(self) -> None:
-        """Look at the registry once, and follow it; it raises nothing."""
+    def look(self) -> bool:
+        """Look at the registry once, and follow it; it raises nothing.
+
+        Returns:
+            Whether a version took or left its place.
+        """
         seen = self._registry.fingerprint(self.refusal.version if self.refusal else None)
         if seen == self._seen and time.monotonic() < self._try_again_at:
-            return
+            return False
         self._seen = seen  # from before the look: the next sees what changes meanwhile
+        before = self.served
         version: str | None = None
         try:
             version = self._find()
@@ -105,6 +111,7 @@ class Follower:
             self._refuse(version, error)
         except Exception as error:  # noqa: BLE001 - the edge of a thread, which has to go on
             self._refuse(version, RegistryError(f"Version {version} cannot be loaded ({type(error).__name__})."))
+        return self.served is not before
 
     def _replace(self, version: str | None) -> None:
         loaded = self._load(version) if version else None
@@ -189,6 +196,7 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
-        for follower in self._followers:
-            follower.look()
+        changed = [follower.look() for follower in self._followers]
         self._after()
+        if any(changed):
+            release_memory()  # of the version that was, unless requests still hold it

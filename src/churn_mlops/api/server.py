@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shlex
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from churn_mlops.api.app import create_app
 from churn_mlops.api.draining import DrainingServer
 from churn_mlops.api.listening import announce, listen, port_of
+from churn_mlops.api.memory import keep_what_is_there
 from churn_mlops.api.workers import Workers
 from churn_mlops.cpu_quota import count_workers
 
@@ -64,9 +64,7 @@ def serve_here(
 
     def started() -> None:
         served = app.state.served
-        # what is loaded by now stays: looking through all of it for garbage would hold up requests for 15 ms each time
-        gc.collect()
-        gc.freeze()
+        keep_what_is_there()
         on_started(curl_line(port_of(listeners), served.schema.example()) if served else None, server)
 
     server = DrainingServer(app, settings.serving, started)
