@@ -12,6 +12,7 @@ import numpy as np
 from pydantic_core import to_json
 
 from churn_mlops.api.access_log import begin_line, write_log
+from churn_mlops.api.errors import log_failure
 from churn_mlops.errors import FeatureSchemaMismatch
 
 if TYPE_CHECKING:
@@ -52,10 +53,11 @@ class Shadow:
         scored: how many customers the challenger was scored on.
         dropped: how many it was not, because it was too slow for them.
         unscorable: how many it would refuse, because it would miss too many of their features.
+        failed: how many could not be scored or logged, for a reason that the log has.
     """
 
     def __init__(self, challenger: Follower) -> None:
-        self.scored = self.dropped = self.unscorable = 0
+        self.scored = self.dropped = self.unscorable = self.failed = 0
         self._challenger = challenger
         self._waiting: deque[_Answered] = deque()
         self._ended = threading.Event()
@@ -83,7 +85,14 @@ class Shadow:
         while not ended:
             ended = self._ended.wait(_PAUSE_SECONDS)  # what waits at the end is scored still
             while self._waiting:
-                self._score([self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))])
+                self._try_to_score([self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))])
+
+    def _try_to_score(self, answered: list[_Answered]) -> None:
+        try:
+            self._score(answered)
+        except Exception as error:  # noqa: BLE001 - the edge of a thread, which has to go on
+            self.failed += len(answered)
+            log_failure(error, answered[0].request_id.decode())
 
     def _score(self, answered: list[_Answered]) -> None:
         challenger = None if self._challenger.refusal else self._challenger.served
