@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -138,4 +139,9 @@ def test_an_error_of_its_own_does_not_end_the_shadow(
     with Shadow(follower) as shadow:
         for count in (1, 2):
             shadow.offer(champion, b"id", {"tenure": 1.0}, 0.5)
-            wait_until(lambda count=count: shadow.failed == count)
+            wait_until(partial(has_failed, shadow, count))
+
+
+def has_failed(shadow: Shadow, count: int) -> bool:
+    """Whether so many customers could not be scored."""
+    return shadow.failed == count
