@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from churn_mlops.cpu_quota import available_cpus
+from churn_mlops.cpu_quota import available_cpus, count_workers, cpus_per_worker
+from churn_mlops.errors import SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,3 +63,27 @@ def test_without_an_affinity_the_machine_decides(tmp_path: Path, monkeypatch: py
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert available_cpus(tmp_path) == 5
+
+
+@pytest.mark.parametrize(
+    ("variable", "workers", "cpus"),
+    [(None, 1, 8), ("", 1, 8), ("1", 1, 8), ("2", 2, 4), ("3", 3, 2), ("8", 8, 1), ("9", 9, 1), ("256", 256, 1)],
+)
+def test_workers_share_the_processors(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, workers: int, cpus: int
+) -> None:
+    """Each has an equal share, rounded down, and never less than one."""
+    if variable is None:
+        monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    else:
+        monkeypatch.setenv("WEB_CONCURRENCY", variable)
+    monkeypatch.setattr("churn_mlops.cpu_quota.available_cpus", lambda: 8)
+    assert (count_workers(), cpus_per_worker()) == (workers, cpus)
+
+
+@pytest.mark.parametrize("variable", ["0", "-1", "two", "1.5", "257", "99999999999999999999", "٣", " 2"])
+def test_a_number_of_workers_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """The sentence names the variable, what it is, and what it should be."""
+    monkeypatch.setenv("WEB_CONCURRENCY", variable)
+    with pytest.raises(SettingsError, match=r"WEB_CONCURRENCY is .* it should be the number of workers, 1 to 256"):
+        count_workers()

@@ -130,6 +130,20 @@ class NoModel(ChurnMlopsError):
     """No model is loaded, so nothing can be scored."""
 
 
+class ShuttingDown(ChurnMlopsError):
+    """The service was told to stop: it still answers, and is no longer to be asked."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is shutting down: it finishes what it was asked, and takes no more soon.")
+
+
+class WorkerFailed(ChurnMlopsError):
+    """No worker of the service starts."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"The service cannot start: its worker ended with exit code {exit_code}; see above why.")
+
+
 class CannotListen(ChurnMlopsError):
     """The service cannot have the address that it was told to listen on."""
 

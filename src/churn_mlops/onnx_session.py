@@ -12,14 +12,18 @@ import onnxruntime
 from churn_mlops.cpu_quota import available_cpus
 
 
-def open_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """Open a serialised graph on the processors that this process may use, without a line on stderr.
+def open_session(graph: bytes, threads: int | None = None) -> onnxruntime.InferenceSession:
+    """Open a serialised graph, without a line on stderr.
+
+    Args:
+        graph: the content of a model.onnx.
+        threads: how many may run it; without, as many as there are processors that this process may use.
 
     Raises:
         Exception: ONNX Runtime cannot load the graph; its exceptions share no other base class.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = available_cpus()
+    options.intra_op_num_threads = threads or available_cpus()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
@@ -37,6 +37,18 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STARTED = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
+
+
+class Challenged(NamedTuple):
+    """A registry with two versions, to spoil."""
+
+    registry: Registry
+    champion: str
+    challenger: str
+
+    def graph_of(self, version: str) -> Path:
+        """Where a version's graph is."""
+        return self.registry.models / version / "model.onnx"
 
 
 @contextmanager
@@ -75,6 +87,31 @@ def sample_artifacts(sample_version: TrainedVersion, tmp_path_factory: pytest.Te
 def copied_artifacts(sample_artifacts: Path, tmp_path: Path) -> Path:
     """A copy of the sample version's artifacts folder, to spoil."""
     return shutil.copytree(sample_artifacts, tmp_path / "artifacts")
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object]], float]:
+    """Wait until something is so, and say how many seconds that took."""
+
+    def wait(happens: Callable[[], object]) -> float:
+        begin = time.monotonic()
+        while not happens():
+            assert time.monotonic() < begin + 30, "it does not happen"
+            time.sleep(0.01)
+        return time.monotonic() - begin
+
+    return wait
+
+
+@pytest.fixture
+def challenged(copied_artifacts: Path) -> Challenged:
+    """A copy of the sample version's artifacts folder, with a challenger that differs in its threshold."""
+    registry = Registry(copied_artifacts)
+    champion = registry.read(registry.champion())
+    decision = champion.decision.model_copy(update={"threshold": 0.123})
+    files = {name: registry.read_file(champion, name) for name in champion.files}
+    challenger = register(registry, champion.model_copy(update={"decision": decision}), files)
+    return Challenged(registry, champion.version, challenger.version)
 
 
 @pytest.fixture

@@ -90,8 +90,9 @@ def test_ready_says_why_a_champion_is_refused(
 
 
 def test_model_is_the_manifest(ask: Ask, sample_version: TrainedVersion) -> None:
-    """/model answers the manifest to the letter, marked as the sample."""
+    """/model answers the manifest to the letter, marked as the sample, and that nothing was refused."""
     answer = ask("GET", "/model").json()
+    assert answer.pop("refused") is None
     assert answer == sample_version.manifest.model_dump(mode="json")
     assert answer["sample"] is True
 

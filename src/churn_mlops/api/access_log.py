@@ -60,7 +60,7 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = scope["request_id"] = _request_id(scope)
         start = time.perf_counter()
         status = 0
 
@@ -83,21 +83,32 @@ class AccessLog:
 
 
 def _log_request(scope: Scope, request_id: bytes, status: int, latency_seconds: float) -> None:
-    served = scope["app"].state.served
+    served = scope.get("served") or scope["app"].state.served  # the one that answered, if another took its place
     line = {
-        "time": _now(int(time.time())),
-        "level": "INFO",
-        "logger": "churn_mlops.access",
-        "message": "request",
-        "request_id": request_id.decode(),
+        **begin_line("access", "request", request_id),
         "method": scope["method"],
         "route": getattr(scope.get("route"), "path", None),
         "status": status,
         "latency_ms": round(latency_seconds * 1000, 3),
         "model_version": served.version if served else None,
     }
-    text = to_json(line).decode() + "\n"
-    # straight to where the log goes: a LogRecord and its formatter take longer than scoring a customer
+    write_log(to_json(line).decode() + "\n")
+
+
+def begin_line(logger: str, message: str, request_id: bytes) -> dict[str, Any]:
+    """Give the fields with which each line about a request begins."""
+    return {
+        "time": _now(int(time.time())),
+        "level": "INFO",
+        "logger": f"churn_mlops.{logger}",
+        "message": message,
+        "request_id": request_id.decode(),
+    }
+
+
+def write_log(text: str) -> None:
+    """Write whole lines to the log."""
+    # straight to where it goes: a LogRecord and its formatter take longer than scoring a customer
     for handler in _LOG.handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.stream.write(text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import logging.config
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi_offline import FastAPIOffline
@@ -13,21 +14,21 @@ import churn_mlops
 from churn_mlops.api.access_log import LOGGING, AccessLog
 from churn_mlops.api.direct_routes import DirectRoutes
 from churn_mlops.api.errors import handle_errors
+from churn_mlops.api.following import Follower, Watch, find_challenger, find_champion
 from churn_mlops.api.openapi import build_openapi
 from churn_mlops.api.routes import DIRECT, router
 from churn_mlops.api.served_model import ServedModel
+from churn_mlops.api.shadow import Shadow
 from churn_mlops.config import load_settings
-from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
+from churn_mlops.cpu_quota import cpus_per_worker
 from churn_mlops.registry.reading import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from fastapi import FastAPI
 
     from churn_mlops.config import Settings
-
-_log = logging.getLogger("churn_mlops.api")
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -41,8 +42,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logging.config.dictConfig(LOGGING)
         app.state.settings = settings or load_settings()
-        app.state.served, app.state.problem = _load(app.state.settings)
-        yield
+        with _follow(app):
+            yield
 
     app: FastAPI = FastAPIOffline(
         redoc_url=None,
@@ -56,7 +57,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
     )
-    app.state.served = app.state.problem = None
+    app.state.served = app.state.refusal = app.state.shadow = None
+    app.state.stopping = False
     app.include_router(router)
     app.add_middleware(DirectRoutes, routes=DIRECT)
     app.add_middleware(AccessLog)
@@ -69,17 +71,41 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _load(settings: Settings) -> tuple[ServedModel | None, ChurnMlopsError | None]:
-    try:
-        served = ServedModel.load(Registry(settings.artifacts.path), settings.serving.max_missing_share)
-    except (NoModel, RegistryError) as error:
-        level = logging.WARNING if isinstance(error, NoModel) else logging.ERROR
-        _log.log(level, "no model is served", extra={"error": type(error).__name__, "detail": str(error)})
-        return None, error
-    manifest = served.scorer.manifest
-    about = {"model_version": manifest.version, "model": manifest.model, "sample": manifest.sample}
-    _log.info("model loaded", extra=about)
-    return served, None
+@contextmanager
+def _follow(app: FastAPI) -> Iterator[None]:
+    """Load the champion, and follow it and, if it is scored as well, the challenger."""
+    settings: Settings = app.state.settings
+    registry, serving = Registry(settings.artifacts.path), settings.serving
+
+    def load(version: str, threads: int) -> ServedModel:
+        return ServedModel.load(registry, version, serving.max_missing_share, threads)
+
+    champion = Follower(
+        registry,
+        "champion",
+        find=lambda: find_champion(registry, app.state.served),
+        load=partial(load, threads=cpus_per_worker()),
+        retry_seconds=serving.reload_seconds,
+    )
+    challenger = Follower(
+        registry,
+        "challenger",
+        find=lambda: find_challenger(registry),
+        load=partial(load, threads=1),
+        retry_seconds=serving.reload_seconds,
+    )
+
+    def publish() -> None:
+        app.state.served, app.state.refusal = champion.served, champion.refusal
+
+    with ExitStack() as stack:
+        followers = [champion]
+        if serving.shadow:
+            followers.append(challenger)
+            app.state.shadow = stack.enter_context(Shadow(challenger))
+        app.state.followers = followers
+        stack.enter_context(Watch(followers, serving.reload_seconds, publish))
+        yield
 
 
 app = create_app()

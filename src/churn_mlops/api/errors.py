@@ -18,6 +18,7 @@ from churn_mlops.errors import (
     MalformedRequest,
     NoModel,
     RegistryError,
+    ShuttingDown,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _log = logging.getLogger("churn_mlops.api")
@@ -49,10 +51,15 @@ def error_response(status: int, error: str, detail: str, fields: tuple[str, ...]
 
 
 def answer_failure(error: Exception, request_id: str) -> JSONResponse:
-    """Log what the service itself did wrong, and write its answer.
+    """Log what the service itself did wrong, and write its answer."""
+    log_failure(error, request_id)
+    return error_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "The service failed; its log has the details."
+    )
 
-    The log says where it happened but not what the error says: its text may quote the customer.
-    """
+
+def log_failure(error: Exception, request_id: str) -> None:
+    """Log where the service itself went wrong, but not what the error says: its text may quote the customer."""
     calls = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     about = {
         "request_id": request_id,
@@ -60,9 +67,6 @@ def answer_failure(error: Exception, request_id: str) -> JSONResponse:
         "stack": [f"{call.filename}:{call.lineno} {call.name}" for call in calls],
     }
     _log.error("unexpected error", extra=about)
-    return error_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "The service failed; its log has the details."
-    )
 
 
 def answer_error(error: ChurnMlopsError) -> JSONResponse:

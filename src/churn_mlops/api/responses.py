@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from churn_mlops.registry.manifest import Manifest
 
 _LONGEST_SHOWN: Final = 60
 
@@ -26,6 +28,32 @@ class Ready(_Answer):
 
     status: Literal["ready"] = "ready"
     model_version: str
+
+
+class Refused(_Answer):
+    """What the registry names and the service does not serve.
+
+    Attributes:
+        version: the version that failed; null where the registry does not even name one.
+        error: the kind of error.
+        detail: what is wrong, in a sentence.
+        since: when it was first found, UTC.
+    """
+
+    version: str | None
+    error: str
+    detail: str
+    since: AwareDatetime
+
+
+class ServedManifest(Manifest):
+    """The manifest of the version being served.
+
+    Attributes:
+        refused: the version that was to take its place and failed a check; null while it is the champion itself.
+    """
+
+    refused: Refused | None
 
 
 class ErrorAnswer(_Answer):

@@ -10,13 +10,14 @@ from fastapi.routing import APIRoute
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
-from churn_mlops.api.responses import Health, Ready, describe_errors, shorten
-from churn_mlops.errors import ChurnMlopsError, InvalidParameter, MalformedRequest, NoModel
+from churn_mlops.api.responses import Health, Ready, ServedManifest, describe_errors, shorten
+from churn_mlops.errors import InvalidParameter, MalformedRequest, NoModel, ShuttingDown
 from churn_mlops.inference.prediction import Prediction
-from churn_mlops.registry.manifest import Manifest
 
 if TYPE_CHECKING:
+    from churn_mlops.api.following import Refusal
     from churn_mlops.api.served_model import ServedModel
+    from churn_mlops.api.shadow import Shadow
     from churn_mlops.config.settings import ServingSettings
 
 router = APIRouter()
@@ -49,10 +50,11 @@ async def health(request: Request) -> Health:
     tags=["operation"],
     summary="Can it score?",
     response_description="It can.",
-    responses=describe_errors(s503="No model is loaded."),
+    responses=describe_errors(s503="No model is loaded, or the service is shutting down."),
 )
 async def ready(request: Request) -> Ready:
-    """Answer 200 once a model is loaded, 503 until then with the reason."""
+    """Answer 200 once a model is loaded; 503 with the reason until then, and once the service was told to stop."""
+    require_staying(request)
     return Ready(model_version=find_served(request).version)
 
 
@@ -60,13 +62,16 @@ async def ready(request: Request) -> Ready:
     "/model",
     tags=["scoring"],
     summary="What is served?",
-    response_model=Manifest,
-    response_description="The manifest of the version being served.",
+    response_model=ServedManifest,
+    response_description="The manifest of the version being served, and what was refused in its place.",
     responses=describe_errors(s503="No model is loaded."),
 )
 async def model(request: Request) -> Response:
     """Answer the manifest of the version being served: signature, metrics with intervals, decision, data, hashes."""
-    return Response(find_served(request).scorer.manifest.model_dump_json(), media_type="application/json")
+    manifest = find_served(request).scorer.manifest
+    refusal: Refusal | None = request.app.state.refusal
+    answer = ServedManifest.model_construct(**dict(manifest), refused=refusal.as_answer() if refusal else None)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post(
@@ -75,11 +80,14 @@ async def model(request: Request) -> Response:
     summary="How likely is this customer to leave, and why?",
     response_model=Prediction,
     response_description="The customer's score.",
-    responses=describe_errors(
-        s400="The body is no JSON.",
-        s422="A field is unknown, of the wrong type or not finite, or too many are missing.",
-        s503="No model is loaded.",
-    ),
+    responses={
+        200: {"headers": {"X-Model-Version": {"schema": {"type": "string"}, "description": "Which version answered."}}},
+        **describe_errors(
+            s400="The body is no JSON.",
+            s422="A field is unknown, of the wrong type or not finite, or too many are missing.",
+            s503="No model is loaded.",
+        ),
+    },
     openapi_extra=_PREDICT,
 )
 async def predict(request: Request) -> Response:
@@ -92,7 +100,10 @@ async def predict(request: Request) -> Response:
     reasons = _count_reasons(request)
     customer = served.schema.read(await _read_body(request))
     answer = served.predictor.predict([customer], [served.predictor.encode(customer["features"])], reasons)[0]
-    return Response(to_json(answer), media_type="application/json")
+    shadow: Shadow | None = request.app.state.shadow
+    if shadow is not None:
+        shadow.offer(served, request.scope["request_id"], customer["features"], answer["churn_probability"])
+    return Response(to_json(answer), headers=served.headers, media_type="application/json")
 
 
 async def _read_body(request: Request) -> bytes:
@@ -121,9 +132,20 @@ def find_served(request: Request) -> ServedModel:
     """
     served: ServedModel | None = request.app.state.served
     if served is None:
-        problem: ChurnMlopsError | None = request.app.state.problem
-        raise problem or NoModel("No model is loaded yet.")
+        refusal: Refusal | None = request.app.state.refusal
+        raise refusal.error if refusal else NoModel("No model is loaded yet.")
+    request.scope["served"] = served
     return served
+
+
+def require_staying(request: Request) -> None:
+    """Make sure that the service is to be sent more.
+
+    Raises:
+        ShuttingDown: it was told to stop.
+    """
+    if request.app.state.stopping:
+        raise ShuttingDown
 
 
 DIRECT: Final[dict[tuple[str, str], APIRoute]] = {

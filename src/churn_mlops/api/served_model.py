@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from pydantic_core import to_json
 
 from churn_mlops.api.request_schema import RequestSchema
+from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.prediction import Predictor
-from churn_mlops.inference.scorer import Scorer, load_champion
+from churn_mlops.inference.scorer import load_version
 
 if TYPE_CHECKING:
+    from churn_mlops.inference.scorer import Scorer
     from churn_mlops.registry.reading import Registry
+
+
+MODEL_VERSION: Final = "x-model-version"
 
 
 @dataclass(frozen=True)
@@ -26,14 +34,38 @@ class ServedModel:
         """The name of the version."""
         return self.scorer.version
 
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """What every answer of this version says of it."""
+        return {MODEL_VERSION: self.version}
+
     @classmethod
-    def load(cls, registry: Registry, max_missing_share: float) -> ServedModel:
-        """Load the champion, for customers of whom at most this share of the features is missing.
+    def load(cls, registry: Registry, version: str, max_missing_share: float, threads: int) -> ServedModel:
+        """Load a version, check it, and score a customer with it, so that the first request is no slower than the next.
+
+        Args:
+            registry: where it is.
+            version: its name.
+            max_missing_share: customers of whom more of the features is missing are refused.
+            threads: how many may run its graph.
 
         Raises:
-            NoModel: there is none.
-            RegistryError: it fails a check.
+            RegistryError: it cannot be found, or fails a check.
         """
-        scorer = load_champion(registry)
+        scorer = load_version(registry, version, threads)
         schema = RequestSchema(scorer.manifest.signature, scorer.manifest.decision.mode)
-        return cls(scorer, schema, Predictor(scorer, max_missing_share))
+        served = cls(scorer, schema, Predictor(scorer, max_missing_share))
+        try:
+            served._score_example()
+        except Exception as error:
+            raise VersionRefused(version, f"it cannot score its own example ({type(error).__name__}).") from error
+        return served
+
+    def _score_example(self) -> None:
+        customer = self.schema.read(to_json(self.schema.example()))
+        predictor = Predictor(self.scorer, 1)  # an example may lack more features than a customer may
+        (answer,) = predictor.predict([customer], [predictor.encode(customer["features"])], 0)
+        if not 0 <= answer["churn_probability"] <= 1:
+            msg = f"a probability of {answer['churn_probability']}"
+            raise ValueError(msg)
+        to_json(answer)

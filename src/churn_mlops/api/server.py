@@ -1,68 +1,75 @@
-"""Runs the service in this process: `churn-mlops serve` and `python -m churn_mlops.api`."""
+"""Runs the service: `churn-mlops serve` and `python -m churn_mlops.api`."""
 
 from __future__ import annotations
 
 import json
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import uvicorn
-
-from churn_mlops.api.access_log import LOGGING
 from churn_mlops.api.app import create_app
-from churn_mlops.errors import CannotListen
+from churn_mlops.api.draining import DrainingServer
+from churn_mlops.api.listening import announce, listen, port_of
+from churn_mlops.api.memory import keep_what_is_there
+from churn_mlops.api.workers import Workers
+from churn_mlops.cpu_quota import count_workers
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from fastapi import FastAPI
-
     from churn_mlops.config import Settings
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: None) -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight then have `serving.grace_seconds` to finish.
+    """Serve until SIGTERM or SIGINT, in this process or, if WEB_CONCURRENCY says so, in several below it.
 
     Args:
         settings: the configuration.
         on_ready: given, once a model is being served, a shell command that asks it something.
 
     Raises:
+        SettingsError: WEB_CONCURRENCY is no number of workers.
         CannotListen: the address is taken, or not this machine's.
+        WorkerFailed: no worker starts.
+    """
+    workers = count_workers()
+    listeners = listen(settings.serving.host, settings.serving.port)
+    if workers > 1:
+        Workers(settings, workers, listeners, on_ready).run()
+        return
+
+    def started(line: str | None, server: DrainingServer) -> None:
+        announce(listeners)
+        if line:
+            on_ready(line)
+
+    serve_here(settings, listeners, started)
+
+
+def serve_here(
+    settings: Settings,
+    listeners: list[socket.socket],
+    on_started: Callable[[str | None, DrainingServer], None],
+) -> None:
+    """Serve in this process.
+
+    Args:
+        settings: the configuration.
+        listeners: open sockets; closed at the end.
+        on_started: called in the event loop once it accepts connections, with a shell command that asks it something,
+            if it has a model, and the server.
     """
     app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        host=settings.serving.host,
-        port=settings.serving.port,
-        log_config=LOGGING,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.serving.grace_seconds,
-    )
-    _Server(config, app, on_ready).run()
 
+    def started() -> None:
+        served = app.state.served
+        keep_what_is_there()
+        on_started(curl_line(port_of(listeners), served.schema.example()) if served else None, server)
 
-class _Server(uvicorn.Server):
-    """Tells when it listens with a model behind it."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI, on_ready: Callable[[str], None]) -> None:
-        super().__init__(config)
-        self._app = app
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            await super().startup(sockets)
-        except SystemExit as stop:  # uvicorn logs why and stops
-            if isinstance(stop.__context__, OSError):
-                raise CannotListen(self.config.host, self.config.port, stop.__context__) from stop
-            raise
-        served = self._app.state.served
-        if self.started and served:
-            port = self.servers[0].sockets[0].getsockname()[1]  # not the configured one where that is 0
-            self._on_ready(curl_line(port, served.schema.example()))
+    server = DrainingServer(app, settings.serving, started)
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has stopped
+        server.run(listeners)
 
 
 def curl_line(port: int, example: object) -> str:

@@ -156,6 +156,9 @@ class ServingSettings(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     max_missing_share: Probability = 0.5
     reasons: Annotated[int, Field(ge=0)] = 3
+    reload_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 2
+    shadow: Literal["challenger"] | None = None
+    drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 1
     grace_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
 
 

@@ -37,15 +37,16 @@ class Scorer:
     Args:
         manifest: of the version.
         graph: content of its model.onnx.
+        threads: how many may run it; without, as many as there are processors.
 
     Raises:
         VersionRefused: the graph cannot be loaded, or does not fit the signature.
     """
 
-    def __init__(self, manifest: Manifest, graph: bytes) -> None:
+    def __init__(self, manifest: Manifest, graph: bytes, threads: int | None = None) -> None:
         self.manifest = manifest
         try:
-            self._session = open_session(graph)
+            self._session = open_session(graph, threads)
         except Exception as error:
             raise VersionRefused(
                 manifest.version, f"ONNX Runtime cannot load model.onnx ({type(error).__name__})."
@@ -94,11 +95,11 @@ def load_champion(registry: Registry) -> Scorer:
     return load_version(registry, registry.champion())
 
 
-def load_version(registry: Registry, version: str) -> Scorer:
-    """Load any version, after the same checks.
+def load_version(registry: Registry, version: str, threads: int | None = None) -> Scorer:
+    """Load any version, after the same checks, to be run by that many threads.
 
     Raises:
         RegistryError: it cannot be found or fails its checks.
     """
     manifest = registry.read(version)
-    return Scorer(manifest, registry.read_file(manifest))
+    return Scorer(manifest, registry.read_file(manifest), threads)
