@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import to_json
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from churn_mlops.api.errors import answer_failure
+from churn_mlops.api.errors import answer_error, answer_failure
+from churn_mlops.api.protocol import GIVEN_UP
+from churn_mlops.errors import Stopped
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -73,6 +76,10 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:  # by the server, which wants an answer all the same
+            if status:
+                raise
+            await answer_error(scope.get(GIVEN_UP) or Stopped())(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001 - the edge of a request
             answer = answer_failure(error, request_id.decode())
             if status == 0:

@@ -13,11 +13,17 @@ from starlette.exceptions import HTTPException
 from churn_mlops.api.responses import ErrorAnswer
 from churn_mlops.errors import (
     ChurnMlopsError,
+    DeadlineExceeded,
     FeatureSchemaMismatch,
+    HeadersTooLarge,
     InvalidParameter,
     MalformedRequest,
     NoModel,
+    Overloaded,
     RegistryError,
+    SlowClient,
+    Stopped,
+    Unauthorized,
 )
 
 if TYPE_CHECKING:
@@ -25,11 +31,23 @@ if TYPE_CHECKING:
 
 _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     MalformedRequest: HTTPStatus.BAD_REQUEST,
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    SlowClient: HTTPStatus.REQUEST_TIMEOUT,
+    HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     FeatureSchemaMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeadlineExceeded: HTTPStatus.SERVICE_UNAVAILABLE,
+    Stopped: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+_HEADERS: Final[dict[HTTPStatus, dict[str, str]]] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="churn-mlops"'},
+}
+"""What an answer of a status has beside its body."""
 
 _log = logging.getLogger("churn_mlops.api")
 
@@ -74,7 +92,9 @@ def answer_error(error: ChurnMlopsError) -> JSONResponse:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         raise error
-    return error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
+    response = error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
+    response.headers.update(_HEADERS.get(status, {}))
+    return response
 
 
 async def _answer_own(request: Request, error: Exception) -> JSONResponse:

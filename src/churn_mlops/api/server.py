@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from churn_mlops.api.access_log import LOGGING
 from churn_mlops.api.app import create_app
+from churn_mlops.api.load import Load
+from churn_mlops.api.protocol import LimitedProtocol
 from churn_mlops.errors import CannotListen
 
 if TYPE_CHECKING:
@@ -32,8 +35,11 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
         CannotListen: the address is taken, or not this machine's.
     """
     app = create_app(settings)
+    load = Load(settings.serving)
     config = uvicorn.Config(
         app,
+        http=partial(LimitedProtocol, load),  # type: ignore[arg-type]  # all that is done with it is to call it
+        ws="none",
         host=settings.serving.host,
         port=settings.serving.port,
         log_config=LOGGING,
@@ -41,15 +47,16 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
         server_header=False,
         timeout_graceful_shutdown=settings.serving.grace_seconds,
     )
-    _Server(config, app, on_ready).run()
+    _Server(config, app, load, on_ready).run()
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens with a model behind it."""
+    """Tells when it listens with a model behind it, and has its connections looked after."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, on_ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, load: Load, on_ready: Callable[[str], None]) -> None:
         super().__init__(config)
         self._app = app
+        self._load = load
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -63,6 +70,11 @@ class _Server(uvicorn.Server):
         if self.started and served:
             port = self.servers[0].sockets[0].getsockname()[1]  # not the configured one where that is 0
             self._on_ready(curl_line(port, served.schema.example()))
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:  # uvicorn ticks ten times a second
+            self._load.sweep([c for c in self.server_state.connections if isinstance(c, LimitedProtocol)])
+        return await super().on_tick(counter)
 
 
 def curl_line(port: int, example: object) -> str:

@@ -157,6 +157,14 @@ class ServingSettings(_Section):
     max_missing_share: Probability = 0.5
     reasons: Annotated[int, Field(ge=0)] = 3
     grace_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    read_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=86_400)] = 75
+    docs: bool = True
+    open_paths: tuple[str, ...] = ("/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready")
+    cors_origins: tuple[str, ...] = ()
 
 
 class Settings(_Section):
