@@ -27,6 +27,8 @@ from churn_mlops.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fastapi import FastAPI, Request
 
 _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
@@ -95,6 +97,14 @@ def answer_error(error: ChurnMlopsError) -> JSONResponse:
     response = error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
     response.headers.update(_HEADERS.get(status, {}))
     return response
+
+
+def write_answer(error: ChurnMlopsError, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Write the answer to an error of our own as it goes over the wire, for where there is no request to answer."""
+    response = answer_error(error)
+    status = HTTPStatus(response.status_code)
+    lines = (b"%s: %s" % header for header in (*headers, *response.raw_headers))
+    return b"\r\n".join((b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *lines, b"", bytes(response.body)))
 
 
 async def _answer_own(request: Request, error: Exception) -> JSONResponse:

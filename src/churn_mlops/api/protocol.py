@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from enum import IntEnum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from churn_mlops.api.errors import answer_error
+from churn_mlops.api.errors import answer_error, write_answer
 from churn_mlops.errors import ChurnMlopsError, DeadlineExceeded, HeadersTooLarge, MalformedRequest, Overloaded, SlowClient
 
 if TYPE_CHECKING:
     from asyncio import Task, Transport
 
+    from starlette.types import Receive, Scope, Send
     from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 GIVEN_UP: Final = "churn_mlops.given_up"
 """Where a request's scope says why its work was cancelled."""
 
-_NEVER_REFUSED: Final = frozenset({"/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready"})
+_NEVER_REFUSED: Final = frozenset({b"/health", b"/ready", b"/metrics", b"/v2/health/live", b"/v2/health/ready"})
 """What an overloaded service has to answer, or it is taken for a dead one."""
 
 _LONG_BYTES: Final = 65536
@@ -33,12 +32,8 @@ _LINGER_SECONDS: Final = 2
 """How long a client that still sends has to read its answer, before what it sends makes the system discard that."""
 
 
-class _Stage(IntEnum):
-    """How much of a request has arrived: all of it or nothing (so far), a part of its headers, of its body."""
-
-    BETWEEN = 0
-    HEADERS = 1
-    BODY = 2
+_BETWEEN, _HEADERS, _BODY = range(3)
+"""How much of a request has arrived: nothing or all, a part of its headers, a part of its body."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -51,7 +46,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, load: Load, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._load = load
-        self._stage = _Stage.BETWEEN
+        self._stage = _BETWEEN
         self._since = load.second  # when the stage began
         self._heard = load.second  # when something was last received
         self._moved = load.second  # when something was last sent, if there is something to send
@@ -77,17 +72,14 @@ class LimitedProtocol(HttpToolsProtocol):
             self.loop.call_later(self._load.deadline_seconds, self._task.cancel)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived."""
-        self._heard = self._load.second
-        if len(data) <= _LONG_BYTES:
-            self._parse(data)
-            return
-        for start in range(0, len(data), _LONG_BYTES):
-            self._parse(data[start : start + _LONG_BYTES])
-
-    def _parse(self, data: bytes) -> None:
+        """Parse what arrived, in pieces that are not longer than headers may be."""
         if self._ended:
             return
+        if len(data) > _LONG_BYTES:
+            for start in range(0, len(data), _LONG_BYTES):
+                self.data_received(data[start : start + _LONG_BYTES])
+            return
+        self._heard = self._load.second
         super().data_received(data)
         if self._stage:
             self._count_bytes(len(data))
@@ -96,7 +88,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._request_bytes += received
         if self._request_bytes <= _LONG_BYTES or self._ended:
             return
-        if self._stage is _Stage.HEADERS:
+        if self._stage is _HEADERS:
             self._end(HeadersTooLarge(_LONG_BYTES))
         elif self.cycle.response_complete:
             self._linger()
@@ -109,19 +101,23 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note the beginning of a request."""
         super().on_message_begin()
-        self._stage = _Stage.HEADERS
+        self._stage = _HEADERS
         self._since = self._load.second
         self._request_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Begin a request: its body may come later."""
-        self._stage = _Stage.BODY
-        super().on_headers_complete()
+        """Begin a request, whose body may come later, or refuse it."""
+        self._stage = _BODY
+        waits = self.cycle is not None and not self.cycle.response_complete
+        if waits or self._load.admits(self.loop) or self.url in _NEVER_REFUSED:
+            super().on_headers_complete()
+        else:
+            self._refuse()
 
     def on_message_complete(self) -> None:
         """Count a request as in flight from here: what a client takes to send it is not the service's load."""
         super().on_message_complete()
-        self._stage = _Stage.BETWEEN
+        self._stage = _BETWEEN
         self._load.uploads.discard(self)
         if not self.cycle.response_complete:
             self._load.in_flight.add(self)
@@ -134,16 +130,15 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            cycle, app = self.pipeline.pop()
+            admitted = self._load.admits(self.loop) or cycle.scope["raw_path"] in _NEVER_REFUSED
+            self._start_asgi_task(cycle, app if admitted else _refuse)
         else:  # uvicorn would set a timer here; the sweep does without
             self._since = self._load.second
             self._patience_seconds = self._load.keep_alive_seconds
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if self._ended:
-            return
-        if not self._load.admits(self.loop) and cycle.scope["path"] not in _NEVER_REFUSED:
-            self._refuse(cycle)
             return
         self._answering = cycle
         self._task = task = self.loop.create_task(cycle.run_asgi(app))
@@ -157,17 +152,15 @@ class LimitedProtocol(HttpToolsProtocol):
         if task is self._task:  # otherwise the next request is already in flight
             self._load.in_flight.discard(self)
 
-    def _refuse(self, cycle: RequestResponseCycle) -> None:
-        """Answer 503 without beginning a request; what is yet to come of its body is parsed and dropped."""
-        cycle.response_started = cycle.response_complete = True
-        closing = not cycle.keep_alive or cycle.waiting_for_100_continue or cycle.scope["method"] == "HEAD"
-        self._write(Overloaded(), closing=closing, with_body=cycle.scope["method"] != "HEAD")
-        if closing:
-            self._linger()
-        elif self.pipeline:
-            self.loop.call_soon(self.on_response_complete)  # not at once: that would recurse for each that waits
+    def _refuse(self) -> None:
+        """Answer 503 in place of a request; what is yet to come of its body is parsed and dropped."""
+        self.cycle = _ANSWERED
+        self._since = self._load.second
+        head = self.parser.get_method() == b"HEAD"
+        if head or self.expect_100_continue or not self.parser.should_keep_alive():
+            self._end(Overloaded(), with_body=not head)
         else:
-            self.on_response_complete()
+            self.transport.write(self._load.refusal)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
@@ -188,10 +181,10 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._give_up(SlowClient())
             elif overdue:
                 self._give_up(DeadlineExceeded(self._load.deadline_seconds))
-        elif self._stage is _Stage.HEADERS:
+        elif self._stage is _HEADERS:
             if now - self._since > self._load.read_timeout_seconds:
                 self._end(SlowClient())
-        elif self._stage is _Stage.BODY:
+        elif self._stage is _BODY:
             if silent or overdue:
                 self.transport.close()
         elif now - self._since > self._patience_seconds:
@@ -216,18 +209,10 @@ class LimitedProtocol(HttpToolsProtocol):
         cycle.scope[GIVEN_UP] = error  # type: ignore[typeddict-unknown-key]  # the server's own addition
         self._task.cancel()
 
-    def _end(self, error: ChurnMlopsError) -> None:
-        self._write(error, closing=True)
+    def _end(self, error: ChurnMlopsError, with_body: bool = True) -> None:
+        answer = write_answer(error, [*self.server_state.default_headers, (b"connection", b"close")])
+        self.transport.write(answer if with_body else answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         self._linger()
-
-    def _write(self, error: ChurnMlopsError, closing: bool, with_body: bool = True) -> None:
-        response = answer_error(error)
-        status = HTTPStatus(response.status_code)
-        headers = [*self.server_state.default_headers, *response.raw_headers]
-        if closing:
-            headers.append((b"connection", b"close"))
-        lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *(b"%s: %s" % header for header in headers)]
-        self.transport.write(b"\r\n".join((*lines, b"", bytes(response.body) if with_body else b"")))
 
     def _linger(self) -> None:
         """Close in two steps, or what the client still sends would make its system discard the answer."""
@@ -235,3 +220,18 @@ class LimitedProtocol(HttpToolsProtocol):
         self._load.uploads.discard(self)
         self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 503 to a request that waited for the one before it on its connection."""
+    await answer_error(Overloaded())(scope, receive, send)
+
+
+class _Answered:
+    """Stands in the place of a request that was refused before it was made: nothing more happens to it."""
+
+    response_complete = True
+    message_event = asyncio.Event()
+
+
+_ANSWERED: Final[Any] = _Answered()

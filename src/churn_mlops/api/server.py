@@ -72,9 +72,12 @@ class _Server(uvicorn.Server):
             self._on_ready(curl_line(port, served.schema.example()))
 
     async def on_tick(self, counter: int) -> bool:
+        stop = await super().on_tick(counter)
         if counter % 10 == 0:  # uvicorn ticks ten times a second
-            self._load.sweep([c for c in self.server_state.connections if isinstance(c, LimitedProtocol)])
-        return await super().on_tick(counter)
+            state = self.server_state
+            connections = [own for own in state.connections if isinstance(own, LimitedProtocol)]
+            self._load.sweep(connections, state.default_headers)
+        return stop
 
 
 def curl_line(port: int, example: object) -> str:
