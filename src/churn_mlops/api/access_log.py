@@ -16,6 +16,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 from churn_mlops.api.errors import answer_error, answer_failure
 from churn_mlops.api.protocol import GIVEN_UP
+from churn_mlops.api.responses import SECURITY_HEADERS
 from churn_mlops.errors import Stopped
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id)]
+                message["headers"] = [*message.get("headers", []), *SECURITY_HEADERS, (b"x-request-id", request_id)]
             await send(message)
 
         try:

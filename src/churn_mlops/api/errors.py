@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from churn_mlops.api.responses import ErrorAnswer
+from churn_mlops.api.responses import SECURITY_HEADERS, ErrorAnswer
 from churn_mlops.errors import (
     ChurnMlopsError,
     DeadlineExceeded,
@@ -103,7 +103,7 @@ def write_answer(error: ChurnMlopsError, headers: Iterable[tuple[bytes, bytes]])
     """Write the answer to an error of our own as it goes over the wire, for where there is no request to answer."""
     response = answer_error(error)
     status = HTTPStatus(response.status_code)
-    lines = (b"%s: %s" % header for header in (*headers, *response.raw_headers))
+    lines = (b"%s: %s" % header for header in (*headers, *response.raw_headers, *SECURITY_HEADERS))
     return b"\r\n".join((b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *lines, b"", bytes(response.body)))
 
 

@@ -10,6 +10,7 @@ from churn_mlops.errors import Overloaded
 
 if TYPE_CHECKING:
     import asyncio
+
     from churn_mlops.api.protocol import LimitedProtocol
     from churn_mlops.config.settings import ServingSettings
 
@@ -55,13 +56,11 @@ class Load:
         self._this_turn = 0
 
     def admits(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Say whether one more request may start; what is refused is counted."""
+        """Say whether one more request may start."""
         if len(self.in_flight) >= self.max_in_flight:
             self._overloaded, self._calm_turns = True, 0
-        elif not self._overloaded or self._fits_this_turn(loop):
-            return True
-        self.refused += 1
-        return False
+            return False
+        return not self._overloaded or self._fits_this_turn(loop)
 
     def _fits_this_turn(self, loop: asyncio.AbstractEventLoop) -> bool:
         # all that was read in a turn of the event loop is begun before the next is read: this is the queue's length
@@ -80,10 +79,7 @@ class Load:
 
     def admits_upload(self) -> bool:
         """Say whether one more long body may be read: there is memory for some of them only."""
-        if len(self.uploads) < self.max_each_turn:
-            return True
-        self.refused += 1
-        return False
+        return len(self.uploads) < self.max_each_turn
 
     def sweep(self, connections: list[LimitedProtocol], headers: list[tuple[bytes, bytes]]) -> None:
         """End what has waited too long, and log what was refused; to be called once a second.

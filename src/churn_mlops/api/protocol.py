@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from churn_mlops.api.errors import answer_error, write_answer
-from churn_mlops.errors import ChurnMlopsError, DeadlineExceeded, HeadersTooLarge, MalformedRequest, Overloaded, SlowClient
+from churn_mlops.errors import (
+    ChurnMlopsError,
+    DeadlineExceeded,
+    HeadersTooLarge,
+    MalformedRequest,
+    Overloaded,
+    SlowClient,
+)
 
 if TYPE_CHECKING:
     from asyncio import Task, Transport
 
     from starlette.types import Receive, Scope, Send
-    from uvicorn._types import ASGI3Application
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from churn_mlops.api.load import Load
@@ -96,6 +102,7 @@ class LimitedProtocol(HttpToolsProtocol):
             if self._load.admits_upload():
                 self._load.uploads.add(self)
             else:
+                self._load.refused += 1
                 self._give_up(Overloaded())
 
     def on_message_begin(self) -> None:
@@ -109,7 +116,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin a request, whose body may come later, or refuse it."""
         self._stage = _BODY
         waits = self.cycle is not None and not self.cycle.response_complete
-        if waits or self._load.admits(self.loop) or self.url in _NEVER_REFUSED:
+        if waits or self._load.admits(self.loop) or self.url.partition(b"?")[0] in _NEVER_REFUSED:
             super().on_headers_complete()
         else:
             self._refuse()
@@ -132,12 +139,13 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             admitted = self._load.admits(self.loop) or cycle.scope["raw_path"] in _NEVER_REFUSED
+            self._load.refused += not admitted
             self._start_asgi_task(cycle, app if admitted else _refuse)
         else:  # uvicorn would set a timer here; the sweep does without
             self._since = self._load.second
             self._patience_seconds = self._load.keep_alive_seconds
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._ended:
             return
         self._answering = cycle
@@ -154,6 +162,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         """Answer 503 in place of a request; what is yet to come of its body is parsed and dropped."""
+        self._load.refused += 1
         self.cycle = _ANSWERED
         self._since = self._load.second
         head = self.parser.get_method() == b"HEAD"
@@ -166,28 +175,35 @@ class LimitedProtocol(HttpToolsProtocol):
         """Answer what is no HTTP."""
         self._end(MalformedRequest(msg))
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Leave out uvicorn's advice to install something: who offers HTTP/2 is answered in HTTP/1.1."""
+
     def end_if_overdue(self) -> None:
         """End the connection, or the work for it, if either has taken too long; called once a second."""
         if self._is_stuck():
             self.transport.abort()
+        elif not (self._ended or self.transport.is_closing() or self._unsent_bytes):
+            cycle = self._answering
+            if cycle is not None and not cycle.response_complete:
+                self._end_slow_request(cycle)
+            else:
+                self._end_idle_connection()
+
+    def _end_slow_request(self, cycle: RequestResponseCycle) -> None:
+        load = self._load
+        overdue = load.second - self._since > load.deadline_seconds
+        if cycle.more_body and (overdue or load.second - self._heard > load.read_timeout_seconds):
+            self._give_up(SlowClient())
+        elif overdue:
+            self._give_up(DeadlineExceeded(load.deadline_seconds))
+
+    def _end_idle_connection(self) -> None:
+        patience = self._patience_seconds if self._stage is _BETWEEN else self._load.read_timeout_seconds
+        if self._load.second - self._since <= patience:
             return
-        if self.transport.is_closing() or self._unsent_bytes:
-            return
-        cycle, now = self._answering, self._load.second
-        silent = now - self._heard > self._load.read_timeout_seconds
-        overdue = now - self._since > self._load.deadline_seconds
-        if cycle is not None and not cycle.response_complete:
-            if cycle.more_body and (silent or overdue):
-                self._give_up(SlowClient())
-            elif overdue:
-                self._give_up(DeadlineExceeded(self._load.deadline_seconds))
-        elif self._stage is _HEADERS:
-            if now - self._since > self._load.read_timeout_seconds:
-                self._end(SlowClient())
-        elif self._stage is _BODY:
-            if silent or overdue:
-                self.transport.close()
-        elif now - self._since > self._patience_seconds:
+        if self._stage is _HEADERS:
+            self._end(SlowClient())
+        else:  # it has its answer, or never asked
             self.transport.close()
 
     def _is_stuck(self) -> bool:
@@ -205,9 +221,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if GIVEN_UP in cycle.scope:  # and is still not answered
             self.transport.abort()
             return
-        cycle.keep_alive = False
+        cycle.on_response = self._linger  # more of the body may be on its way
         cycle.scope[GIVEN_UP] = error  # type: ignore[typeddict-unknown-key]  # the server's own addition
-        self._task.cancel()
+        self.loop.call_soon(self._task.cancel)  # after it has begun: one that has not could not answer
 
     def _end(self, error: ChurnMlopsError, with_body: bool = True) -> None:
         answer = write_answer(error, [*self.server_state.default_headers, (b"connection", b"close")])
@@ -218,7 +234,12 @@ class LimitedProtocol(HttpToolsProtocol):
         """Close in two steps, or what the client still sends would make its system discard the answer."""
         self._ended = True
         self._load.uploads.discard(self)
-        self.transport.write_eof()
+        self._load.in_flight.discard(self)
+        if self._answering is not None:
+            self._answering.disconnected = True  # whatever it still has to say
+            self._answering.message_event.set()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
 

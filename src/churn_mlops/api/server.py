@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+import resource
 import shlex
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from churn_mlops.api.access_log import LOGGING
 from churn_mlops.api.app import create_app
+from churn_mlops.api.keys import read_key_hashes
 from churn_mlops.api.load import Load
 from churn_mlops.api.protocol import LimitedProtocol
 from churn_mlops.errors import CannotListen
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 
     from churn_mlops.config import Settings
 
+_log: Final = logging.getLogger("churn_mlops.api")
+
+_OTHER_FILES: Final = 128
+"""How many files are open beside connections: a model's, the log, sockets to listen on."""
+
 
 def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: None) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight then have `serving.grace_seconds` to finish.
@@ -33,8 +41,11 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
 
     Raises:
         CannotListen: the address is taken, or not this machine's.
+        SettingsError: the API keys in the environment cannot be used.
     """
+    read_key_hashes()
     app = create_app(settings)
+    _raise_file_limit(settings.serving.max_connections + _OTHER_FILES)
     load = Load(settings.serving)
     config = uvicorn.Config(
         app,
@@ -48,6 +59,17 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
         timeout_graceful_shutdown=settings.serving.grace_seconds,
     )
     _Server(config, app, load, on_ready).run()
+
+
+def _raise_file_limit(files: int) -> None:
+    """Let this process have so many files open, as far as the system lets it; many start with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < files:
+        about = {"open_files": allowed, "needed": files}
+        _log.warning("fewer open files are allowed than serving.max_connections needs", extra=about)
 
 
 class _Server(uvicorn.Server):
