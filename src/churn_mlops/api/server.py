@@ -45,7 +45,6 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
     """
     read_key_hashes()
     app = create_app(settings)
-    _raise_file_limit(settings.serving.max_connections + _OTHER_FILES)
     load = Load(settings.serving)
     config = uvicorn.Config(
         app,
@@ -58,18 +57,23 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
         server_header=False,
         timeout_graceful_shutdown=settings.serving.grace_seconds,
     )
+    load.max_connections = _allow_connections(load.max_connections)
     _Server(config, app, load, on_ready).run()
 
 
-def _raise_file_limit(files: int) -> None:
-    """Let this process have so many files open, as far as the system lets it; many start with 1024."""
+def _allow_connections(wanted: int) -> int:
+    """Let this process have so many connections open; give how many the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = files if hard == resource.RLIM_INFINITY else min(files, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < files:
-        about = {"open_files": allowed, "needed": files}
-        _log.warning("fewer open files are allowed than serving.max_connections needs", extra=about)
+    files = wanted + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        files = min(files, hard)
+    if files > soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    allowed = max(1, files - _OTHER_FILES)
+    if allowed < wanted:
+        about = {"max_connections": wanted, "connections": allowed, "open_files": files}
+        _log.warning("the limit on open files allows fewer connections than configured", extra=about)
+    return allowed
 
 
 class _Server(uvicorn.Server):

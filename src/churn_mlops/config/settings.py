@@ -157,7 +157,7 @@ class ServingSettings(_Section):
     max_missing_share: Probability = 0.5
     reasons: Annotated[int, Field(ge=0)] = 3
     grace_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
-    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 256
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 200
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
     deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     read_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
