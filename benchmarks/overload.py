@@ -47,13 +47,13 @@ class Outcome:
         """Give how long the answers of a status took that were due in a period of the phase."""
         due = np.array(self.due) - self.start
         chosen = (np.array(self.status) == status) & (due >= since) & (due < until)
-        latency: Milliseconds = 1000 * (np.array(self.answered) - np.array(self.due))
-        return latency[chosen]
+        latency: Milliseconds = 1000 * (np.array(self.answered) - np.array(self.due))[chosen]
+        return latency
 
     @property
     def lateness(self) -> Milliseconds:
         """How long after it was due each request was sent."""
-        return 1000 * np.array(self.late)
+        return 1000 * np.array(self.late, np.float64)
 
 
 class Connection(asyncio.Protocol):

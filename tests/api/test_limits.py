@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -42,8 +43,16 @@ def write_request(address: str) -> bytes:
 
 
 def read_status(connection: socket.socket) -> int:
-    """Read an answer as far as its status."""
-    return int(connection.recv(65536).split()[1])
+    """Read an answer and give its status."""
+    received = b""
+    while True:
+        head, _, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        if length and len(body) == int(length[1]):
+            return int(head.split()[1])
+        more = connection.recv(65536)
+        assert more, received
+        received += more
 
 
 def wait_for_line(read: Callable[[], list[dict[str, Any]]], message: str) -> dict[str, Any]:
@@ -67,17 +76,20 @@ def test_of_a_burst_as_much_is_answered_as_may_be_in_flight(
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
         probe = connections.pop()
-        probe.sendall(PROBE)
         for connection in connections:
             connection.sendall(request)
+        probe.sendall(PROBE)
         process.send_signal(signal.SIGCONT)
-        assert sorted(map(read_status, connections)) == [200] * 8 + [503] * 22
+        statuses = list(map(read_status, connections))
+        accepted = statuses.count(200)
+        assert accepted in (7, 8)  # the probe counts as well, if it was read before them
+        assert statuses.count(503) == 30 - accepted
         assert read_status(probe) == 200
         for connection in connections:  # one after the other, on the connections that were refused as well
             connection.sendall(request)
             assert read_status(connection) == 200
     line = wait_for_line(lambda: read_log(log), "too many requests: some were refused")
-    assert (line["level"], line["refused"]) == ("WARNING", 22)
+    assert (line["level"], line["refused"]) == ("WARNING", 30 - accepted)
 
 
 def test_sockets_that_only_hold_on_keep_nobody_from_an_answer(

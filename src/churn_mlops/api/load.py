@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from churn_mlops.api.errors import write_answer
 from churn_mlops.errors import Overloaded
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
 
-    from churn_mlops.api.protocol import LimitedProtocol
     from churn_mlops.config.settings import ServingSettings
 
 _log: Final = logging.getLogger("churn_mlops.api")
@@ -21,6 +21,13 @@ _TIGHTER: Final = 8
 
 _CALM_TURNS: Final = 20
 """How many calm turns, with no refusal between them, end an overload."""
+
+
+class Connection(Protocol):
+    """What the sweep needs to know of a connection."""
+
+    def end_if_overdue(self) -> None:
+        """End it, or the work for it, if either has taken too long."""
 
 
 class Load:
@@ -45,8 +52,8 @@ class Load:
         self.deadline_seconds = settings.deadline_seconds
         self.read_timeout_seconds = settings.read_timeout_seconds
         self.keep_alive_seconds = settings.keep_alive_seconds
-        self.in_flight: set[LimitedProtocol] = set()
-        self.uploads: set[LimitedProtocol] = set()
+        self.in_flight: set[Connection] = set()
+        self.uploads: set[Connection] = set()
         self.refused = 0
         self.refusal = write_answer(Overloaded(), ())
         self.second = 0
@@ -81,7 +88,7 @@ class Load:
         """Say whether one more long body may be read: there is memory for some of them only."""
         return len(self.uploads) < self.max_each_turn
 
-    def sweep(self, connections: list[LimitedProtocol], headers: list[tuple[bytes, bytes]]) -> None:
+    def sweep(self, connections: Iterable[Connection], headers: list[tuple[bytes, bytes]]) -> None:
         """End what has waited too long, and log what was refused; to be called once a second.
 
         Args:
