@@ -159,6 +159,52 @@ class MalformedRequest(ChurnMlopsError):
     """A request's body is not what it says it is: no JSON, or cut short."""
 
 
+class Overloaded(ChurnMlopsError):
+    """There is more to do than the service can do in time, so this was not begun."""
+
+    def __init__(self) -> None:
+        super().__init__("The service has as many requests as it can answer; try again a little later.")
+
+
+class DeadlineExceeded(ChurnMlopsError):
+    """A request took longer than it may."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The request was not answered within {seconds:g} seconds, and given up.")
+
+
+class Stopped(ChurnMlopsError):
+    """The service stops, and a request took longer than it then has."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is stopping; the request was given up.")
+
+
+class SlowClient(ChurnMlopsError):
+    """A request did not arrive whole in time."""
+
+    def __init__(self) -> None:
+        super().__init__("The request did not arrive whole in time.")
+
+
+class HeadersTooLarge(ChurnMlopsError):
+    """A request's line and headers are longer than is read."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request line and headers are longer than {limit_bytes} bytes.")
+
+
+class Unauthorized(ChurnMlopsError):
+    """A request has no API key, or one that is not known."""
+
+    def __init__(self, given: bool) -> None:
+        super().__init__(
+            "The API key is not known."
+            if given
+            else "An API key is needed, as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'."
+        )
+
+
 class InvalidParameter(ChurnMlopsError):
     """A parameter of a request's address cannot be used.
 

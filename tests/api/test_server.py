@@ -167,7 +167,7 @@ def test_a_request_that_never_ends_does_not_hold_it_up(
         connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n{")
         httpx.get(f"{address}/health")
         assert stop(process) in ENDED_BY_SIGTERM
-    assert [line["status"] for line in read_log(log) if line.get("route") == "/predict"] == [500]
+    assert [line["status"] for line in read_log(log) if line.get("route") == "/predict"] == [503]
 
 
 def test_a_body_cut_short_is_the_clients_doing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -13,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import to_json
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from churn_mlops.api.errors import answer_failure
+from churn_mlops.api.errors import answer_error, answer_failure
+from churn_mlops.api.protocol import GIVEN_UP
+from churn_mlops.api.responses import SECURITY_HEADERS
+from churn_mlops.errors import Stopped
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,11 +72,15 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id)]
+                message["headers"] = [*message.get("headers", []), *SECURITY_HEADERS, (b"x-request-id", request_id)]
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:  # by the server, which wants an answer all the same
+            if status:
+                raise
+            await answer_error(scope.get(GIVEN_UP) or Stopped())(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001 - the edge of a request
             answer = answer_failure(error, request_id.decode())
             if status == 0:

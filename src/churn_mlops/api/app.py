@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import logging.config
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi_offline import FastAPIOffline
@@ -15,7 +15,9 @@ from churn_mlops.api.access_log import LOGGING, AccessLog
 from churn_mlops.api.direct_routes import DirectRoutes
 from churn_mlops.api.errors import handle_errors
 from churn_mlops.api.following import Follower, Watch, find_challenger, find_champion
-from churn_mlops.api.openapi import build_openapi
+from churn_mlops.api.keys import read_key_hashes
+from churn_mlops.api.openapi import build_openapi, document_keys
+from churn_mlops.api.protection import hide_documentation, protect
 from churn_mlops.api.routes import DIRECT, router
 from churn_mlops.api.served_model import ServedModel
 from churn_mlops.api.shadow import Shadow
@@ -37,11 +39,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Args:
         settings: the configuration; without it, read at start from the file that `CHURN_MLOPS_CONFIG` names.
     """
+    read_settings = cache(lambda: settings or load_settings())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logging.config.dictConfig(LOGGING)
-        app.state.settings = settings or load_settings()
+        app.state.settings = read_settings()
+        app.state.needs_key = bool(read_key_hashes())
+        if not app.state.settings.serving.docs:
+            hide_documentation(app)
         with _follow(app):
             yield
 
@@ -58,14 +64,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
     )
     app.state.served = app.state.refusal = app.state.shadow = None
-    app.state.stopping = False
+    app.state.stopping = app.state.needs_key = False
     app.include_router(router)
     app.add_middleware(DirectRoutes, routes=DIRECT)
+    app.add_middleware(protect, read_settings)
     app.add_middleware(AccessLog)
     handle_errors(app)
 
     def openapi() -> dict[str, Any]:
-        return build_openapi(app, app.state.served.schema if app.state.served else None)
+        document = build_openapi(app, app.state.served.schema if app.state.served else None)
+        if app.state.needs_key:
+            document_keys(document, app.state.settings.serving.open_paths)
+        return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     return app

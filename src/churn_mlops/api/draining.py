@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from churn_mlops.api.access_log import LOGGING
 from churn_mlops.api.listening import turn_away
+from churn_mlops.api.protocol import LimitedProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from churn_mlops.api.load import Load
     from churn_mlops.config.settings import ServingSettings
 
 _log = logging.getLogger("churn_mlops.api")
@@ -37,15 +40,26 @@ class DrainingServer(uvicorn.Server):
     Args:
         app: the application.
         serving: how long the phases may take.
+        load: what it may take on at a time.
         on_started: called once it accepts connections, in the event loop.
     """
 
-    def __init__(self, app: FastAPI, serving: ServingSettings, on_started: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, serving: ServingSettings, load: Load, on_started: Callable[[], None]) -> None:
         # with several workers, uvicorn's Config would read WEB_CONCURRENCY and have a mind of its own
-        config = uvicorn.Config(app, log_config=LOGGING, access_log=False, server_header=False, workers=1)
+        config = uvicorn.Config(
+            app,
+            http=partial(LimitedProtocol, load),  # type: ignore[arg-type]  # all that is done with it is to call it
+            ws="none",
+            log_config=LOGGING,
+            access_log=False,
+            server_header=False,
+            workers=1,
+        )
         super().__init__(config)
         self._app = app
         self._serving = serving
+        self._load = load
+        self._swept = 0.0
         self._on_started = on_started
         self._listeners: Sequence[socket.socket] = ()
         self._answers = 0
@@ -77,10 +91,15 @@ class DrainingServer(uvicorn.Server):
         self.config.encoded_headers.append(_CLOSE)
 
     async def on_tick(self, counter: int) -> bool:
-        """Notice whether there is traffic."""
+        """Notice whether there is traffic, and once a second who has kept the service waiting."""
         if self.server_state.total_requests != self._answers:
             self._answers, self._last_answer = self.server_state.total_requests, time.monotonic()
-        return await super().on_tick(counter)
+        stop = await super().on_tick(counter)
+        if time.monotonic() - self._swept >= 1:
+            self._swept = time.monotonic()
+            connections = [own for own in self.server_state.connections if isinstance(own, LimitedProtocol)]
+            self._load.sweep(connections, self.server_state.default_headers)
+        return stop
 
     async def main_loop(self) -> None:
         """Serve until told to stop, then let clients turn away."""

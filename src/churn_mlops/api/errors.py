@@ -10,28 +10,48 @@ from typing import TYPE_CHECKING, Final
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from churn_mlops.api.responses import ErrorAnswer
+from churn_mlops.api.responses import SECURITY_HEADERS, ErrorAnswer
 from churn_mlops.errors import (
     ChurnMlopsError,
+    DeadlineExceeded,
     FeatureSchemaMismatch,
+    HeadersTooLarge,
     InvalidParameter,
     MalformedRequest,
     NoModel,
+    Overloaded,
     RegistryError,
     ShuttingDown,
+    SlowClient,
+    Stopped,
+    Unauthorized,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fastapi import FastAPI, Request
 
 _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     MalformedRequest: HTTPStatus.BAD_REQUEST,
+    Unauthorized: HTTPStatus.UNAUTHORIZED,
+    SlowClient: HTTPStatus.REQUEST_TIMEOUT,
+    HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     FeatureSchemaMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
     ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeadlineExceeded: HTTPStatus.SERVICE_UNAVAILABLE,
+    Stopped: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+_HEADERS: Final[dict[HTTPStatus, dict[str, str]]] = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="churn-mlops"'},
+}
+"""What an answer of a status has beside its body."""
 
 _log = logging.getLogger("churn_mlops.api")
 
@@ -78,7 +98,17 @@ def answer_error(error: ChurnMlopsError) -> JSONResponse:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         raise error
-    return error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
+    response = error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
+    response.headers.update(_HEADERS.get(status, {}))
+    return response
+
+
+def write_answer(error: ChurnMlopsError, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Write the answer to an error of our own as it goes over the wire, for where there is no request to answer."""
+    response = answer_error(error)
+    status = HTTPStatus(response.status_code)
+    lines = (b"%s: %s" % header for header in (*headers, *response.raw_headers, *SECURITY_HEADERS))
+    return b"\r\n".join((b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *lines, b"", bytes(response.body)))
 
 
 async def _answer_own(request: Request, error: Exception) -> JSONResponse:

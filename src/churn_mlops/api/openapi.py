@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.openapi.utils import get_openapi
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fastapi import FastAPI
 
     from churn_mlops.api.request_schema import RequestSchema
@@ -38,6 +40,23 @@ def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
         content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
         content["application/json"]["example"] = schema.example()
     return document
+
+
+def document_keys(document: dict[str, Any], open_paths: Collection[str]) -> None:
+    """Add to the document that an API key is needed, in either of two headers, except on some paths."""
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    refusal = {
+        "description": "There is no API key, or it is not known.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}},
+    }
+    for path, operations in document["paths"].items():
+        if path not in open_paths:
+            for operation in operations.values():
+                operation["security"] = [{"bearer": []}, {"key": []}]
+                operation["responses"]["401"] = refusal
 
 
 def _lift_attributes(schema: dict[str, Any]) -> None:

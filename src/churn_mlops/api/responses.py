@@ -9,6 +9,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from churn_mlops.registry.manifest import Manifest
 
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'self' 'unsafe-inline' data:; frame-ancestors 'none'"),
+)
+"""What every answer tells a browser: take it for what it says it is, tell nobody where you were, load nothing from
+elsewhere (the documentation page has scripts of its own, in place) and show it in no frame."""
+
 _LONGEST_SHOWN: Final = 60
 
 

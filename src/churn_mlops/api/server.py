@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+import resource
 import shlex
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from churn_mlops.api.app import create_app
 from churn_mlops.api.draining import DrainingServer
+from churn_mlops.api.keys import read_key_hashes
 from churn_mlops.api.listening import announce, listen, port_of
+from churn_mlops.api.load import Load
 from churn_mlops.api.memory import keep_what_is_there
 from churn_mlops.api.workers import Workers
 from churn_mlops.cpu_quota import count_workers
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
 
     from churn_mlops.config import Settings
 
+_log: Final = logging.getLogger("churn_mlops.api")
+
+_OTHER_FILES: Final = 128
+"""How many files are open beside connections: a model's, the log, sockets to listen on."""
+
 
 def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: None) -> None:
     """Serve until SIGTERM or SIGINT, in this process or, if WEB_CONCURRENCY says so, in several below it.
@@ -29,10 +38,11 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
         on_ready: given, once a model is being served, a shell command that asks it something.
 
     Raises:
-        SettingsError: WEB_CONCURRENCY is no number of workers.
+        SettingsError: WEB_CONCURRENCY is no number of workers, or CHURN_MLOPS_API_KEYS cannot be used.
         CannotListen: the address is taken, or not this machine's.
         WorkerFailed: no worker starts.
     """
+    read_key_hashes()
     workers = count_workers()
     listeners = listen(settings.serving.host, settings.serving.port)
     if workers > 1:
@@ -61,15 +71,32 @@ def serve_here(
             if it has a model, and the server.
     """
     app = create_app(settings)
+    load = Load(settings.serving)
 
     def started() -> None:
         served = app.state.served
         keep_what_is_there()
         on_started(curl_line(port_of(listeners), served.schema.example()) if served else None, server)
 
-    server = DrainingServer(app, settings.serving, started)
+    server = DrainingServer(app, settings.serving, load, started)  # configures the log, too
+    load.max_connections = _allow_connections(load.max_connections)
     with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has stopped
         server.run(listeners)
+
+
+def _allow_connections(wanted: int) -> int:
+    """Let this process have so many connections open; give how many the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = wanted + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        files = min(files, hard)
+    if files > soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    allowed = max(1, files - _OTHER_FILES)
+    if allowed < wanted:
+        about = {"max_connections": wanted, "connections": allowed, "open_files": files}
+        _log.warning("the limit on open files allows fewer connections than configured", extra=about)
+    return allowed
 
 
 def curl_line(port: int, example: object) -> str:

@@ -9,6 +9,7 @@ import typer
 
 import churn_mlops
 from churn_mlops.api.server import serve as serve_api
+from churn_mlops.cli.keys import keys
 from churn_mlops.cli.models import models
 from churn_mlops.cli.report import report
 from churn_mlops.config import load_settings
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(report)
 app.add_typer(models, name="models")
+app.add_typer(keys, name="keys")
 
 
 @app.command()

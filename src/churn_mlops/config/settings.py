@@ -160,6 +160,14 @@ class ServingSettings(_Section):
     shadow: Literal["challenger"] | None = None
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 1
     grace_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    read_timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=86_400)] = 75
+    docs: bool = True
+    open_paths: tuple[str, ...] = ("/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready")
+    cors_origins: tuple[str, ...] = ()
 
 
 class Settings(_Section):
