@@ -159,6 +159,7 @@ async def measure(request: bytes) -> None:
     print(f"at 300 %, {len(over.status) / SECONDS:.0f}/s: {len(over.latency(200)) / SECONDS:.0f}/s accepted")
     print(f"    sent late: {_describe(over.lateness)}")
     print(f"    accepted: {_describe(over.latency(200))}; p99 should be below {bound:.1f} ms")
+    print(f"    accepted, from 0.5 s on: {_describe(over.latency(200, since=0.5))}")
     print(f"    refused: {_describe(over.latency(503))}; all should be below 50 ms")
     for start in np.arange(0, SECONDS, 0.5):
         accepted, refused = (after.latency(status, start, start + 0.5) for status in (200, 503))
