@@ -17,6 +17,8 @@ SECURITY_HEADERS: Final = (
 """What every answer tells a browser: take it for what it says it is, tell nobody where you were, load nothing from
 elsewhere (the documentation page has scripts of its own, in place) and show it in no frame."""
 
+from churn_mlops.errors import BadRow
+
 _LONGEST_SHOWN: Final = 60
 
 
@@ -65,11 +67,12 @@ class ServedManifest(Manifest):
 
 
 class ErrorAnswer(_Answer):
-    """Every refusal and failure has this body."""
+    """Every refusal and failure has this body; `rows` where customers of a batch are at fault, and then all of them."""
 
     error: str
     detail: str
     fields: list[str]
+    rows: list[BadRow] = []
 
 
 def shorten(value: object) -> str:
