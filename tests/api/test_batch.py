@@ -86,6 +86,7 @@ def test_each_is_answered_as_alone(ask: Ask, customers: list[dict[str, Any]]) ->
     """Row by row and in order, /predict/batch says what /predict says."""
     answer = ask("POST", "/predict/batch?reasons=4", json={"customers": customers})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.headers["x-model-version"] == answer.json()["predictions"][0]["model_version"]
     alone = [ask("POST", "/predict?reasons=4", json=customer).json() for customer in customers]
     assert answer.json() == {"predictions": [close(one) for one in alone]}
     assert {len(one["input_quality"]["missing"]) for one in alone} >= {0, 2}

@@ -17,12 +17,12 @@ from churn_mlops.api.batch_intake import Intake, Part
 from churn_mlops.api.batch_json import read_json, write_json
 from churn_mlops.api.body import read_body
 from churn_mlops.api.responses import describe_errors
-from churn_mlops.api.routes import REASONS, count_reasons, find_served
+from churn_mlops.api.routes import REASONS, VERSION_HEADER, count_reasons, find_served
 from churn_mlops.inference.prediction import Prediction  # noqa: TC001 - pydantic reads the shape of an answer
 from churn_mlops.inference.scorer import Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     from starlette.types import Receive, Scope, Send
@@ -72,7 +72,7 @@ _REQUEST: dict[str, Any] = {
     response_model=BatchAnswer,
     response_description="The customers' scores, in their order; as CSV if that is what is accepted.",
     responses={
-        200: {"content": {_CSV: {"schema": {"type": "string"}}}},
+        200: {"content": {_CSV: {"schema": {"type": "string"}}}, "headers": VERSION_HEADER},
         **describe_errors(
             s400="The body is no JSON, or no CSV.",
             s413="The body is larger than serving.max_body_bytes.",
@@ -98,12 +98,12 @@ async def predict_batch(request: Request) -> Response:
     scores = await _score(served, np.concatenate([part.matrix for part in parts]))
     answers = _answer(served, parts, scores, reasons)
     if not _prefers_csv(request.headers.getlist("accept")):
-        return _Parts(await turns.take(write_json(answers)), _JSON)
+        return _Parts(await turns.take(write_json(answers)), _JSON, served.headers)
     manifest = served.scorer.manifest
     features = len(manifest.signature.features)
     by_profit = manifest.decision.mode == "profit"
     lines = await turns.take(write_csv(answers, min(reasons or features, features), by_profit))
-    return _Parts(lines, f"{_CSV}; charset=utf-8; header=present")
+    return _Parts(lines, f"{_CSV}; charset=utf-8; header=present", served.headers)
 
 
 def _read(body: bytes, served: ServedModel, intake: Intake, content_type: str) -> Generator[None]:
@@ -158,10 +158,10 @@ def _prefers_csv(accepted: Sequence[str]) -> bool:
 class _Parts(Response):
     """An answer that was written in parts, which are sent as they are: joining them would take its time."""
 
-    def __init__(self, parts: Sequence[bytes], media_type: str) -> None:
+    def __init__(self, parts: Sequence[bytes], media_type: str, headers: Mapping[str, str]) -> None:
         self._parts = parts
         size = sum(map(len, parts))
-        super().__init__(headers={"content-type": media_type, "content-length": str(size)})
+        super().__init__(headers={"content-type": media_type, "content-length": str(size), **headers})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from churn_mlops.errors import BadRow
 from churn_mlops.registry.manifest import Manifest
 
 SECURITY_HEADERS: Final = (
@@ -16,8 +17,6 @@ SECURITY_HEADERS: Final = (
 )
 """What every answer tells a browser: take it for what it says it is, tell nobody where you were, load nothing from
 elsewhere (the documentation page has scripts of its own, in place) and show it in no frame."""
-
-from churn_mlops.errors import BadRow
 
 _LONGEST_SHOWN: Final = 60
 

@@ -28,6 +28,9 @@ REASONS: Final[dict[str, Any]] = {
     "description": "How many reasons, strongest first; 0 for all. Without it, as many as serving.reasons says.",
     "schema": {"type": "integer", "minimum": 0},
 }
+VERSION_HEADER: Final[dict[str, Any]] = {
+    "X-Model-Version": {"schema": {"type": "string"}, "description": "Which version answered."}
+}
 _PREDICT: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -80,7 +83,7 @@ async def model(request: Request) -> Response:
     response_model=Prediction,
     response_description="The customer's score.",
     responses={
-        200: {"headers": {"X-Model-Version": {"schema": {"type": "string"}, "description": "Which version answered."}}},
+        200: {"headers": VERSION_HEADER},
         **describe_errors(
             s400="The body is no JSON.",
             s413="The body is larger than serving.max_body_bytes.",
