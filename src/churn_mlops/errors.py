@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -227,6 +228,44 @@ class FeatureSchemaMismatch(ChurnMlopsError):
     def __init__(self, detail: str, fields: Iterable[str]) -> None:
         super().__init__(detail)
         self.fields = tuple(fields)
+
+
+class BodyTooLarge(ChurnMlopsError):
+    """A request's body is larger than the service takes."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body has more than {limit_bytes:,} bytes, all that serving.max_body_bytes allows.")
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A customer of a batch who cannot be scored.
+
+    Attributes:
+        row: place among the customers, from 0.
+        fields: names of the fields at fault.
+        detail: what is wrong with them; None if enough rows before it have said so.
+        line: of the CSV file, from 1; None of JSON.
+    """
+
+    row: int
+    fields: tuple[str, ...]
+    detail: str | None = None
+    line: int | None = None
+
+
+class BatchRefused(ChurnMlopsError):
+    """A batch cannot be scored, so none of its customers is.
+
+    Attributes:
+        fields: names of the fields at fault, over all rows.
+        rows: every customer at fault; none where it is the batch as a whole.
+    """
+
+    def __init__(self, detail: str, fields: Iterable[str], rows: Sequence[BadRow] = ()) -> None:
+        super().__init__(detail)
+        self.fields = tuple(fields)
+        self.rows = tuple(rows)
 
 
 def find_closest(name: str, known: Sequence[str]) -> str | None:

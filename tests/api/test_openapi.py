@@ -56,7 +56,13 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_every_operation_is_described(document: dict[str, Any]) -> None:
     """An operation has a name of its own, a summary, a description, a tag, and a described answer for each status."""
     operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert sorted(operation["operationId"] for operation in operations) == ["health", "model", "predict", "ready"]
+    assert sorted(operation["operationId"] for operation in operations) == [
+        "health",
+        "model",
+        "predict",
+        "predict_batch",
+        "ready",
+    ]
     for operation in operations:
         assert all(operation[key] for key in ("summary", "description", "tags"))
         descriptions = [answer["description"] for answer in operation["responses"].values()]

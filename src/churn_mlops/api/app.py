@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi_offline import FastAPIOffline
 
 import churn_mlops
+from churn_mlops.api import batch
 from churn_mlops.api.access_log import LOGGING, AccessLog
 from churn_mlops.api.direct_routes import DirectRoutes
 from churn_mlops.api.errors import handle_errors
@@ -21,6 +22,7 @@ from churn_mlops.api.protection import hide_documentation, protect
 from churn_mlops.api.routes import DIRECT, router
 from churn_mlops.api.served_model import ServedModel
 from churn_mlops.api.shadow import Shadow
+from churn_mlops.api.turns import Turns
 from churn_mlops.config import load_settings
 from churn_mlops.cpu_quota import cpus_per_worker
 from churn_mlops.registry.reading import Registry
@@ -65,7 +67,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.served = app.state.refusal = app.state.shadow = None
     app.state.stopping = app.state.needs_key = False
+    app.state.turns = Turns()
     app.include_router(router)
+    app.include_router(batch.router)
     app.add_middleware(DirectRoutes, routes=DIRECT)
     app.add_middleware(protect, read_settings)
     app.add_middleware(AccessLog)

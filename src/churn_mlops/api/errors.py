@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import traceback
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi.responses import JSONResponse
+import msgspec
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from churn_mlops.api.responses import SECURITY_HEADERS, ErrorAnswer
+from churn_mlops.api.responses import SECURITY_HEADERS
 from churn_mlops.errors import (
+    BatchRefused,
+    BodyTooLarge,
     ChurnMlopsError,
     DeadlineExceeded,
     FeatureSchemaMismatch,
@@ -28,15 +31,19 @@ from churn_mlops.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from fastapi import FastAPI, Request
+
+    from churn_mlops.errors import BadRow
 
 _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     MalformedRequest: HTTPStatus.BAD_REQUEST,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     SlowClient: HTTPStatus.REQUEST_TIMEOUT,
     HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BatchRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     FeatureSchemaMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -65,12 +72,17 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
 
 
-def error_response(status: int, error: str, detail: str, fields: tuple[str, ...] = ()) -> JSONResponse:
+def error_response(
+    status: int, error: str, detail: str, fields: Sequence[str] = (), rows: Sequence[BadRow] = ()
+) -> Response:
     """Write the one error body."""
-    return JSONResponse(ErrorAnswer(error=error, detail=detail, fields=list(fields)).model_dump(), status)
+    answer: dict[str, Any] = {"error": error, "detail": detail, "fields": fields}
+    if rows:
+        answer["rows"] = rows
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")
 
 
-def answer_failure(error: Exception, request_id: str) -> JSONResponse:
+def answer_failure(error: Exception, request_id: str) -> Response:
     """Log what the service itself did wrong, and write its answer."""
     log_failure(error, request_id)
     return error_response(
@@ -89,7 +101,7 @@ def log_failure(error: Exception, request_id: str) -> None:
     _log.error("unexpected error", extra=about)
 
 
-def answer_error(error: ChurnMlopsError) -> JSONResponse:
+def answer_error(error: ChurnMlopsError) -> Response:
     """Write the answer to an error of our own.
 
     Raises:
@@ -98,7 +110,8 @@ def answer_error(error: ChurnMlopsError) -> JSONResponse:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         raise error
-    response = error_response(status, type(error).__name__, str(error), getattr(error, "fields", ()))
+    fields, rows = getattr(error, "fields", ()), getattr(error, "rows", ())
+    response = error_response(status, type(error).__name__, str(error), fields, rows)
     response.headers.update(_HEADERS.get(status, {}))
     return response
 
@@ -111,12 +124,12 @@ def write_answer(error: ChurnMlopsError, headers: Iterable[tuple[bytes, bytes]])
     return b"\r\n".join((b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *lines, b"", bytes(response.body)))
 
 
-async def _answer_own(request: Request, error: Exception) -> JSONResponse:
+async def _answer_own(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChurnMlopsError)  # noqa: S101 - registered for this class only
     return answer_error(error)
 
 
-async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     phrase = HTTPStatus(error.status_code).phrase
     detail = f"{phrase}: {request.method} {request.url.path}."

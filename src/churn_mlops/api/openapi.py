@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
+from churn_mlops.api.batch_csv import write_example
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -23,6 +25,16 @@ _WITHOUT_MODEL: dict[str, Any] = {
     "properties": {"customer_id": {"type": "string"}, "features": {"type": "object"}},
     "required": ["features"],
 }
+_BATCH: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "BatchRequest",
+    "description": "Customers to score together; at most as many as serving.max_batch_rows says.",
+    "properties": {
+        "customers": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/PredictRequest"}}
+    },
+    "required": ["customers"],
+    "additionalProperties": False,
+}
 
 
 def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
@@ -36,10 +48,19 @@ def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
         _lift_attributes(known)
     schemas.update(request.pop("$defs", {}))
     schemas["PredictRequest"] = request
+    schemas["BatchRequest"] = _BATCH
     if schema:
-        content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-        content["application/json"]["example"] = schema.example()
+        example = schema.example()
+        _content(document, "/predict")["application/json"]["example"] = example
+        batch = _content(document, "/predict/batch")
+        batch["application/json"]["example"] = {"customers": [example]}
+        batch["text/csv"]["example"] = write_example(example)
     return document
+
+
+def _content(document: dict[str, Any], path: str) -> dict[str, Any]:
+    content: dict[str, Any] = document["paths"][path]["post"]["requestBody"]["content"]
+    return content
 
 
 def document_keys(document: dict[str, Any], open_paths: Collection[str]) -> None:

@@ -18,17 +18,27 @@ if TYPE_CHECKING:
     from churn_mlops.models.signature import Feature, Signature
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
-_TYPE: Final[dict[str, type]] = {"numeric": float, "boolean": bool, "categorical": str}
 _JSON_TYPE: Final = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
 _WORD: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
 _SHOWN: Final = 10
 _LONGEST_ID: Final = 200
-_CUSTOMER_VALUE: Final[Any] = Field(
-    gt=0,
-    allow_inf_nan=False,
-    description="What the customer is worth if kept, in the unit of the offer's cost. It decides churn_predicted; "
-    "without it, the feature that the model was told holds it does, or the mean of the training customers.",
-)
+
+CUSTOMER_ID: Final[Any] = Annotated[str, Field(max_length=_LONGEST_ID)] | int | None
+CUSTOMER_VALUE: Final[Any] = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="What the customer is worth if kept, in the unit of the offer's cost. It decides churn_predicted; "
+        "without it, the feature that the model was told holds it does, or the mean of the training customers.",
+    ),
+]
+FEATURE_VALUE: Final[dict[str, Any]] = {
+    "numeric": Annotated[float | None, Field(allow_inf_nan=False)],
+    "boolean": bool | None,
+    "categorical": str | None,
+}
+"""The types of the parts of a request, which a batch has many of; features' values by kind."""
 
 
 class RequestSchema:
@@ -37,6 +47,9 @@ class RequestSchema:
     Args:
         signature: the model's features.
         mode: how the model decides; a customer's value is taken only where it decides by profit.
+
+    Attributes:
+        fields: names of the parts of a request.
     """
 
     def __init__(self, signature: Signature, mode: str = "threshold") -> None:
@@ -44,13 +57,10 @@ class RequestSchema:
         self._mode = mode
         features = _object("Features", {feature.name: _field(feature) for feature in signature.features})
         features.__doc__ = "The customer's features; one that is null or absent is used as missing."
-        fields: dict[str, Any] = {
-            "customer_id": NotRequired[Annotated[str, Field(max_length=_LONGEST_ID)] | int | None],
-            "features": features,
-        }
+        fields: dict[str, Any] = {"customer_id": NotRequired[CUSTOMER_ID], "features": features}
         if mode == "profit":
-            fields["customer_value"] = NotRequired[Annotated[float | None, _CUSTOMER_VALUE]]
-        self._fields = tuple(fields)
+            fields["customer_value"] = NotRequired[CUSTOMER_VALUE]
+        self.fields = tuple(fields)
         self._adapter: TypeAdapter[Customer] = TypeAdapter(_object("PredictRequest", fields))
 
     def read(self, body: bytes) -> Customer:
@@ -64,6 +74,14 @@ class RequestSchema:
             return self._adapter.validate_json(body)
         except ValidationError as error:
             raise self._refusal(error.errors(include_url=False)) from None
+
+    def find_faults(self, body: bytes) -> tuple[str, ...]:
+        """Name the fields that `read` would refuse, without a word about each; none if it would take the customer."""
+        try:
+            self._adapter.validate_json(body)
+        except ValidationError as error:
+            return tuple(_first_by_field(error.errors(include_url=False, include_input=False)))
+        return ()
 
     def json_schema(self) -> dict[str, Any]:
         """Give the JSON schema of the request, its parts under `#/components/schemas/`."""
@@ -79,11 +97,7 @@ class RequestSchema:
     def _refusal(self, errors: list[ErrorDetails]) -> MalformedRequest | FeatureSchemaMismatch:
         if errors[0]["type"] == "json_invalid":
             return MalformedRequest(f"The body is not valid JSON: {errors[0]['ctx']['error']}.")
-        first_of: dict[str, ErrorDetails] = {}
-        for error in errors:
-            # of a feature, the location is "features" and its name; of a customer id, it goes on with the types tried
-            first, *rest = error["loc"] or ("body",)
-            first_of.setdefault(str(rest[0] if first == "features" and rest else first), error)
+        first_of = _first_by_field(errors)
         # sentences for those that are shown only: looking for the closest name takes its time
         problems = [self._problem(name, error) for name, error in [*first_of.items()][:_SHOWN]]
         more = f"; and {len(first_of) - _SHOWN} more" if len(first_of) > _SHOWN else ""
@@ -101,7 +115,7 @@ class RequestSchema:
         return f"{name!r} is {shorten(error['input'])}; {_WORD[feature.kind]} or null was expected"
 
     def _request_problem(self, name: str, error: ErrorDetails) -> str:
-        fields = _join(self._fields)
+        fields = _join(self.fields)
         if error["type"] == "extra_forbidden":
             if name == "customer_value":
                 return f"{name!r} would change nothing: this model decides by {self._mode}, not by profit"
@@ -115,6 +129,15 @@ class RequestSchema:
             "body": f"an object with {fields}",
         }
         return f"{name!r} is {shorten(error['input'])}; {expected[name]} was expected"
+
+
+def _first_by_field(errors: list[ErrorDetails]) -> dict[str, ErrorDetails]:
+    first_of: dict[str, ErrorDetails] = {}
+    for error in errors:
+        # of a feature, the location is "features" and its name; of a customer id, it goes on with the types tried
+        first, *rest = error["loc"] or ("body",)
+        first_of.setdefault(str(rest[0] if first == "features" and rest else first), error)
+    return first_of
 
 
 def _join(names: tuple[str, ...]) -> str:
@@ -138,11 +161,8 @@ def _field(feature: Feature) -> Any:
         schema["x-categories"] = list(feature.categories)
     elif feature.kind == "numeric":
         schema["x-range"] = [_plain(feature.minimum), _plain(feature.maximum)]
-    limits: dict[str, Any] = {"allow_inf_nan": False} if feature.kind == "numeric" else {}
     description = f"{feature.kind}; seen in training: {_seen(feature)}"
-    return NotRequired[
-        Annotated[_TYPE[feature.kind] | None, WithJsonSchema(schema), Field(description=description, **limits)]
-    ]
+    return NotRequired[Annotated[FEATURE_VALUE[feature.kind], WithJsonSchema(schema), Field(description=description)]]
 
 
 def _seen(feature: Feature) -> str:

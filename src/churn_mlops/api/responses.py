@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from churn_mlops.errors import BadRow
 from churn_mlops.registry.manifest import Manifest
 
 SECURITY_HEADERS: Final = (
@@ -65,11 +66,12 @@ class ServedManifest(Manifest):
 
 
 class ErrorAnswer(_Answer):
-    """Every refusal and failure has this body."""
+    """Every refusal and failure has this body; `rows` where customers of a batch are at fault, and then all of them."""
 
     error: str
     detail: str
     fields: list[str]
+    rows: list[BadRow] = []
 
 
 def shorten(value: object) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
-from starlette.requests import ClientDisconnect
 
+from churn_mlops.api.body import read_body
 from churn_mlops.api.responses import Health, Ready, ServedManifest, describe_errors, shorten
-from churn_mlops.errors import InvalidParameter, MalformedRequest, NoModel, ShuttingDown
+from churn_mlops.errors import InvalidParameter, NoModel, ShuttingDown
 from churn_mlops.inference.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
+REASONS: Final[dict[str, Any]] = {
+    "name": "reasons",
+    "in": "query",
+    "description": "How many reasons, strongest first; 0 for all. Without it, as many as serving.reasons says.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+VERSION_HEADER: Final[dict[str, Any]] = {
+    "X-Model-Version": {"schema": {"type": "string"}, "description": "Which version answered."}
+}
 _PREDICT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
     },
-    "parameters": [
-        {
-            "name": "reasons",
-            "in": "query",
-            "description": "How many reasons, strongest first; 0 for all. Without it, as many as serving.reasons says.",
-            "schema": {"type": "integer", "minimum": 0},
-        }
-    ],
+    "parameters": [REASONS],
 }
 
 
@@ -81,9 +83,10 @@ async def model(request: Request) -> Response:
     response_model=Prediction,
     response_description="The customer's score.",
     responses={
-        200: {"headers": {"X-Model-Version": {"schema": {"type": "string"}, "description": "Which version answered."}}},
+        200: {"headers": VERSION_HEADER},
         **describe_errors(
             s400="The body is no JSON.",
+            s413="The body is larger than serving.max_body_bytes.",
             s422="A field is unknown, of the wrong type or not finite, or too many are missing.",
             s503="No model is loaded.",
         ),
@@ -97,8 +100,8 @@ async def predict(request: Request) -> Response:
     seen and numbers outside the range seen in training (which count as the nearest end of it).
     """
     served = find_served(request)
-    reasons = _count_reasons(request)
-    customer = served.schema.read(await _read_body(request))
+    reasons = count_reasons(request)
+    customer = served.schema.read(await read_body(request))
     answer = served.predictor.predict([customer], [served.predictor.encode(customer["features"])], reasons)[0]
     shadow: Shadow | None = request.app.state.shadow
     if shadow is not None:
@@ -106,15 +109,12 @@ async def predict(request: Request) -> Response:
     return Response(to_json(answer), headers=served.headers, media_type="application/json")
 
 
-async def _read_body(request: Request) -> bytes:
-    try:
-        return await request.body()
-    except ClientDisconnect as error:
-        raise MalformedRequest("The body was cut short.") from error
+def count_reasons(request: Request) -> int:
+    """Read how many reasons are wanted, from the address or else the configuration.
 
-
-def _count_reasons(request: Request) -> int:
-    """Read how many reasons are wanted, from the address or else the configuration."""
+    Raises:
+        InvalidParameter: the address does not say a number.
+    """
     asked = request.query_params.get("reasons") if request.scope["query_string"] else None
     if asked is None:
         settings: ServingSettings = request.app.state.settings.serving

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic_core import to_json
 
+from churn_mlops.api.batch_schema import BatchSchema
 from churn_mlops.api.request_schema import RequestSchema
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.prediction import Predictor
@@ -38,6 +39,11 @@ class ServedModel:
     def headers(self) -> dict[str, str]:
         """What every answer of this version says of it."""
         return {MODEL_VERSION: self.version}
+
+    @cached_property
+    def batch_schema(self) -> BatchSchema:
+        """The schema of requests for many customers."""
+        return BatchSchema(self.scorer.manifest.signature, self.schema.fields)
 
     @classmethod
     def load(cls, registry: Registry, version: str, max_missing_share: float, threads: int) -> ServedModel:

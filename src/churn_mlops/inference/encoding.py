@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from typing_extensions import TypedDict
 
 from churn_mlops.models.signature import LARGEST_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
 
     from churn_mlops.models.signature import Feature, Signature
 
@@ -27,7 +30,7 @@ class InputQuality(TypedDict):
 
 
 class CustomerEncoder:
-    """Encodes customers one by one, exactly as `FrameEncoder` encodes a frame of them.
+    """Encodes customers, one by one or many at once, exactly as `FrameEncoder` encodes a frame of them.
 
     Args:
         signature: the features.
@@ -35,6 +38,8 @@ class CustomerEncoder:
 
     def __init__(self, signature: Signature) -> None:
         self._features = tuple(map(_unfold, signature.features))
+        ranges = np.array([_range(feature) for feature in signature.features])
+        self._minima, self._maxima = ranges[:, :1], ranges[:, 1:]
 
     def encode(self, values: Mapping[str, Value]) -> tuple[list[float], InputQuality]:
         """Encode one customer.
@@ -65,6 +70,53 @@ class CustomerEncoder:
                     quality["out_of_range"].append(name)
                 row.append(min(max(value, -LARGEST_NUMBER), LARGEST_NUMBER))
         return row, quality
+
+    def encode_columns(self, columns: Sequence[Sequence[Value]]) -> tuple[npt.NDArray[np.float32], list[InputQuality]]:
+        """Encode many customers, column by column: each as `encode` would.
+
+        Args:
+            columns: the customers' values of each feature, in the signature's order.
+
+        Returns:
+            float32 [customers, features], and the quality of each customer's input; those of whom there is nothing to
+            say share one.
+        """
+        given = [
+            values if codes is None else list(map(codes.get, values))
+            for (_, codes, *_), values in zip(self._features, columns, strict=True)
+        ]
+        # None becomes NaN, which is in no range: a missing value, and a category without a code
+        numbers = np.array(given, dtype=np.float64)
+        fine = (self._minima <= numbers) & (numbers <= self._maxima)
+        notes = _Notes(numbers.shape[1])
+        for place in np.flatnonzero(~fine.all(axis=1)).tolist():
+            name, codes, other_code, _, _, had_range = self._features[place]
+            missing = np.array([value is None for value in columns[place]])
+            unlike = ~fine[place] & ~missing
+            notes.add("missing", name, missing)
+            if codes is not None:
+                notes.add("unseen_category", name, unlike)
+                numbers[place, unlike] = other_code
+            elif had_range:
+                notes.add("out_of_range", name, unlike)
+        return np.clip(numbers, -LARGEST_NUMBER, LARGEST_NUMBER).T.astype(np.float32, order="C"), notes.qualities
+
+
+class _Notes:
+    """What is worth knowing about the input of many customers; those of whom that is nothing share one quality."""
+
+    def __init__(self, customers: int) -> None:
+        self._nothing = InputQuality(missing=[], unseen_category=[], out_of_range=[])
+        self.qualities = [self._nothing] * customers
+
+    def add(
+        self, what: Literal["missing", "unseen_category", "out_of_range"], name: str, flags: npt.NDArray[np.bool_]
+    ) -> None:
+        """Note it of a feature of the customers who are flagged, bool [customers]."""
+        for place in np.flatnonzero(flags).tolist():
+            if self.qualities[place] is self._nothing:
+                self.qualities[place] = InputQuality(missing=[], unseen_category=[], out_of_range=[])
+            self.qualities[place][what].append(name)
 
 
 def _unfold(feature: Feature) -> tuple[str, dict[Value, float] | None, float, float, float, bool]:

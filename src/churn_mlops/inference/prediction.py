@@ -12,11 +12,15 @@ from typing_extensions import TypedDict
 from churn_mlops.errors import FeatureSchemaMismatch
 from churn_mlops.inference.encoding import CustomerEncoder, InputQuality, Value
 from churn_mlops.inference.reasons import Explainer, Reason
+from churn_mlops.inference.records import DecisionRecord, PredictionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from churn_mlops.inference.scorer import Scorer
+    import numpy.typing as npt
+
+    from churn_mlops.inference.columns import CustomerColumns
+    from churn_mlops.inference.scorer import Scorer, Scores
 
 
 class Customer(TypedDict):
@@ -66,6 +70,9 @@ class Prediction(TypedDict):
 Encoded = tuple[list[float], InputQuality]
 """A row for the graph, and the quality of the input."""
 
+EncodedColumns = tuple["npt.NDArray[np.float32]", list[InputQuality]]
+"""Rows for the graph, float32 [customers, features], and the quality of each customer's input."""
+
 
 class Predictor:
     """Answers for customers by one version.
@@ -78,9 +85,14 @@ class Predictor:
     def __init__(self, scorer: Scorer, max_missing_share: float) -> None:
         self._scorer = scorer
         self._max_missing_share = max_missing_share
-        self._features = len(scorer.manifest.signature.features)
-        self._encoder = CustomerEncoder(scorer.manifest.signature)
-        self._explainer = Explainer(scorer.manifest.signature)
+        manifest = scorer.manifest
+        self._names = manifest.signature.names
+        self._most_missing = max_missing_share * len(self._names)
+        self._decision = decision = manifest.decision
+        self._value_column = (decision.parameters and decision.parameters.value_column) or ""
+        self._mode, self._kind, self._version = decision.mode, manifest.explanation.kind, manifest.version
+        self._encoder = CustomerEncoder(manifest.signature)
+        self._explainer = Explainer(manifest.signature)
 
     def encode(self, features: Mapping[str, Value]) -> Encoded:
         """Encode one customer.
@@ -90,13 +102,23 @@ class Predictor:
         """
         encoded = self._encoder.encode(features)
         missing = encoded[1]["missing"]
-        if len(missing) > self._max_missing_share * self._features:
+        if len(missing) > self._most_missing:
+            allowed, share = self._max_missing_share, len(missing) / len(self._names)
             raise FeatureSchemaMismatch(
-                f"{len(missing)} of {self._features} features are missing ({len(missing) / self._features:.0%}); at "
-                f"most {self._max_missing_share:.0%} may be: {', '.join(missing)}.",
+                f"{len(missing)} of {len(self._names)} features are missing ({share:.0%}); at "
+                f"most {allowed:.0%} may be: {', '.join(missing)}.",
                 missing,
             )
         return encoded
+
+    def encode_columns(self, columns: Sequence[Sequence[Value]]) -> EncodedColumns | None:
+        """Encode many customers; None if one of them has too many features missing, as `encode` says.
+
+        Args:
+            columns: the customers' values of each feature, in the signature's order.
+        """
+        encoded = self._encoder.encode_columns(columns)
+        return None if max(len(quality["missing"]) for quality in encoded[1]) > self._most_missing else encoded
 
     def predict(self, customers: Sequence[Customer], encoded: Sequence[Encoded], reasons: int) -> list[Prediction]:
         """Answer for customers, in their order, by one call of the graph.
@@ -110,42 +132,93 @@ class Predictor:
         explained = self._explainer.explain(
             [customer["features"] for customer in customers], scores.contributions, reasons
         )
+        answers: list[Prediction] = []
+        for customer, probability, why, (_, quality) in zip(
+            customers, scores.probability.tolist(), explained, encoded, strict=True
+        ):
+            value = self._value(customer.get("customer_value"), customer["features"].get(self._value_column))
+            threshold, profit = self._decision.threshold_for(value), self._decision.expected_profit(probability, value)
+            answers.append(
+                {
+                    "customer_id": customer.get("customer_id"),
+                    "churn_probability": probability,
+                    "churn_predicted": probability >= threshold,
+                    "decision": {
+                        "mode": self._mode,
+                        "threshold": threshold if threshold <= 1 else None,
+                        "expected_profit": profit,
+                        "customer_value": value,
+                    },
+                    "risk_band": self._decision.band(probability),
+                    "reasons_are": self._kind,
+                    "reasons": why,
+                    "input_quality": quality,
+                    "model_version": self._version,
+                }
+            )
+        return answers
+
+    def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
+        """Score customers, float32 [rows, features], as encoded."""
+        return self._scorer.score(matrix)
+
+    def answer_columns(
+        self, customers: CustomerColumns, qualities: Sequence[InputQuality], scores: Scores, reasons: int
+    ) -> list[PredictionRecord]:
+        """Answer for customers who were encoded and scored before.
+
+        Args:
+            customers: as they came in.
+            qualities: of each, from `encode_columns`.
+            scores: of these customers.
+            reasons: how many of each; 0 for all.
+        """
+        decision, mode, kind, version = self._decision, self._mode, self._kind, self._version
+        values, thresholds, profits = self._decide_columns(customers, scores)
         return [
-            self._answer(customer, probability, why, quality)
-            for customer, probability, why, (_, quality) in zip(
-                customers, scores.probability.tolist(), explained, encoded, strict=True
+            PredictionRecord(
+                customer_id,
+                probability,
+                probability >= threshold,
+                DecisionRecord(mode, threshold if threshold <= 1 else None, profit, value),
+                decision.band(probability),
+                kind,
+                reasons_of,
+                quality,
+                version,
+            )
+            for customer_id, probability, value, threshold, profit, reasons_of, quality in zip(
+                customers.customer_ids,
+                scores.probability.tolist(),
+                values,
+                thresholds,
+                profits,
+                self._explainer.explain_columns(customers.features, scores.contributions, reasons),
+                qualities,
+                strict=True,
             )
         ]
 
-    def _answer(
-        self, customer: Customer, probability: float, reasons: list[Reason], quality: InputQuality
-    ) -> Prediction:
-        manifest = self._scorer.manifest
-        decision = manifest.decision
-        value = self._customer_value(customer)
-        threshold = decision.threshold_for(value)
-        return {
-            "customer_id": customer.get("customer_id"),
-            "churn_probability": probability,
-            "churn_predicted": probability >= threshold,
-            "decision": {
-                "mode": decision.mode,
-                "threshold": threshold if threshold <= 1 else None,
-                "expected_profit": decision.expected_profit(probability, value),
-                "customer_value": value,
-            },
-            "risk_band": decision.band(probability),
-            "reasons_are": manifest.explanation.kind,
-            "reasons": reasons,
-            "input_quality": quality,
-            "model_version": manifest.version,
-        }
+    def _decide_columns(
+        self, customers: CustomerColumns, scores: Scores
+    ) -> tuple[Sequence[float | None], list[float], Sequence[float | None]]:
+        """Give the customers' values, thresholds and expected profits."""
+        parameters = self._decision.parameters
+        if parameters is None:
+            nothing = [None] * len(customers)
+            return nothing, [self._decision.threshold] * len(customers), nothing
+        column = self._value_column
+        of_feature: Sequence[Value] = (
+            customers.features[self._names.index(column)] if column in self._names else [None] * len(customers)
+        )
+        values = list(map(self._value, customers.customer_values, of_feature))
+        worth = np.array(values, dtype=np.float64)
+        profits = parameters.campaign.profit(scores.probability, worth)
+        return values, self._decision.thresholds(worth).tolist(), profits.tolist()
 
-    def _customer_value(self, customer: Customer) -> float | None:
+    def _value(self, said: float | None, of_feature: Value) -> float | None:
         """Give what a customer is worth: as the client says, else as the feature says, else the mean in training."""
-        value = customer.get("customer_value")
-        parameters = self._scorer.manifest.decision.parameters
-        if parameters is None or value is not None:
-            return value
-        of_feature = customer["features"].get(parameters.value_column or "")
+        parameters = self._decision.parameters
+        if parameters is None or said is not None:
+            return said
         return float(of_feature) if isinstance(of_feature, int | float) else parameters.customer_value

@@ -1,0 +1,278 @@
+"""A batch as CSV, for spreadsheets: a header line with feature names, then one customer a line; answered likewise."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from pydantic_core import to_json
+
+from churn_mlops.errors import BatchRefused, FeatureSchemaMismatch, MalformedRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+    from churn_mlops.api.batch_intake import Intake
+    from churn_mlops.api.batch_schema import BatchSchema
+    from churn_mlops.api.request_schema import RequestSchema
+    from churn_mlops.inference.records import PredictionRecord
+    from churn_mlops.models.signature import Signature
+
+_ROWS: Final = 128
+_LONGEST_LINE: Final = 1 << 20
+_NAMED: Final = 10
+_TRUTHS: Final = {"true": True, "yes": True, "t": True, "y": True, "1": True, "1.0": True}
+_TRUTHS.update(dict.fromkeys(("false", "no", "f", "n", "0", "0.0"), False))
+_TO_QUOTE: Final = re.compile('[",\r\n]')
+_REMEMBERED: Final = 1 << 14
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - those that spreadsheets take for them
+
+
+_Line = tuple[int, list[str]]
+"""Where a line of a file begins, from 1, and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """Where in a line what stands.
+
+    Attributes:
+        names: of the columns.
+        customer_id: place of the customers' names, if there is one.
+        customer_value: place of their values, if there is one.
+        features: place of each feature in the signature's order; None if there is no such column.
+    """
+
+    names: list[str]
+    customer_id: int | None
+    customer_value: int | None
+    features: list[int | None]
+
+
+def read_csv(
+    body: bytes, signature: Signature, one: RequestSchema, many: BatchSchema, intake: Intake
+) -> Generator[None]:
+    """Read a batch, a moment at a time.
+
+    A field that is empty, or blank, is a missing value. A field is read as its feature's kind asks: text as it is but
+    without blanks around it, a number as Python reads one, a boolean as training does.
+
+    Raises:
+        MalformedRequest: it is no CSV in UTF-8.
+        BatchRefused: its header does not fit the model.
+    """
+    lines = _read_lines(body)
+    header = _read_header(lines, signature, one)
+    width = len(header.names)
+    read = [_READ[feature.kind] for feature in signature.features]
+    while some := list(islice(lines, _ROWS)):
+        yield
+        filled = [line for line in some if line[1]]
+        if all(len(row) == width for _, row in filled):
+            yield from _take(header, signature, read, many, intake, filled)
+            continue
+        # one by one, so that they are listed in their order
+        for number, row in filled:
+            if len(row) == width:
+                yield from _take(header, signature, read, many, intake, [(number, row)])
+            else:
+                intake.refuse(header.names[len(row) :], f"it has {len(row)} fields, and the header {width}.", number)
+
+
+def _take(
+    header: _Header,
+    signature: Signature,
+    read: Sequence[Callable[[Sequence[str]], list[Any]]],
+    many: BatchSchema,
+    intake: Intake,
+    lines: Sequence[_Line],
+) -> Generator[None]:
+    columns = list(zip(*(row for _, row in lines), strict=True))
+
+    def column(place: int | None, convert: Callable[[Sequence[str]], list[Any]]) -> list[Any]:
+        return [None] * len(lines) if place is None else convert(columns[place])
+
+    ids, values = column(header.customer_id, _texts), column(header.customer_value, _numbers)
+    features = [column(place, convert) for place, convert in zip(header.features, read, strict=True)]
+    yield
+
+    def request(row: int) -> dict[str, Any]:
+        given = {name: values[row] for name, values in zip(signature.names, features, strict=True)}
+        worth = {} if header.customer_value is None else {"customer_value": values[row]}
+        return {"customer_id": ids[row], "features": given, **worth}
+
+    customers = many.read_columns(ids, values, features)
+    yield
+    yield from intake.take(customers, len(lines), request, [number for number, _ in lines])
+
+
+def write_csv(
+    answers: Iterable[list[PredictionRecord]], reasons: int, by_profit: bool
+) -> Generator[None, None, list[bytes]]:
+    """Write a line for each answer, a moment at a time.
+
+    What comes from the client, and would be a formula to a spreadsheet, gets an apostrophe in front.
+
+    Args:
+        answers: for some customers after those for others.
+        reasons: how many there are of each.
+        by_profit: whether to write what a customer is worth and what contacting it is expected to earn.
+    """
+    money = ["customer_value", "expected_profit"] if by_profit else []
+    names = [
+        *("customer_id", "churn_probability", "churn_predicted", "risk_band", "threshold", *money),
+        *(f"{what}_{place + 1}" for place in range(reasons) for what in ("reason", "contribution")),
+        *("missing", "unseen_category", "out_of_range", "model_version"),
+    ]
+    parts = [_join([names])]
+    for some in answers:
+        yield
+        parts.append(_join(zip(*_columns(some, reasons, money), strict=True)))
+        yield
+    return parts
+
+
+def _join(lines: Iterable[Sequence[str]]) -> bytes:
+    return "".join(f"{','.join(line)}\r\n" for line in lines).encode()
+
+
+def _columns(answers: list[PredictionRecord], reasons: int, money: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Write the fields of some lines, column by column."""
+    yield [_write_field(str(answer.customer_id)) if answer.customer_id is not None else "" for answer in answers]
+    yield _write([answer.churn_probability for answer in answers])
+    yield _write([answer.churn_predicted for answer in answers])
+    yield [answer.risk_band for answer in answers]
+    for name in ("threshold", *money):
+        yield _write([getattr(answer.decision, name) for answer in answers])
+    for place in range(reasons):
+        yield [_write_text(answer.reasons[place].text) for answer in answers]
+        yield _write([answer.reasons[place].contribution for answer in answers])
+    qualities: list[Any] = [answer.input_quality for answer in answers]
+    for name in ("missing", "unseen_category", "out_of_range"):
+        yield [_write_text("; ".join(quality[name])) if quality[name] else "" for quality in qualities]
+    yield [answer.model_version for answer in answers]
+
+
+def _write(values: list[Any]) -> list[str]:
+    """Write numbers and truths as JSON does, but None as nothing."""
+    fields = msgspec.json.encode(values)[1:-1].decode().split(",")
+    return ["" if field == "null" else field for field in fields] if values[0] is None or None in values else fields
+
+
+def _write_field(text: str) -> str:
+    """Write a text as a field of a line: in quotes where it must be, and as no formula.
+
+    What to take for a formula: https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if text.startswith(_FORMULA) and not isinstance(_number(text), float):
+        text = f"'{text}"
+    return '"{}"'.format(text.replace('"', '""')) if _TO_QUOTE.search(text) else text
+
+
+_write_text = lru_cache(_REMEMBERED)(_write_field)
+"""The same of texts that come again and again."""
+
+
+def write_example(request: Mapping[str, Any]) -> str:
+    """Write one request as it would be posted."""
+    text = io.StringIO()
+    customer = {"customer_id": request["customer_id"], **request["features"]}
+    csv.writer(text).writerows([customer, [str(v).lower() if isinstance(v, bool) else v for v in customer.values()]])
+    return text.getvalue()
+
+
+def _texts(fields: Sequence[str]) -> list[str | None]:
+    texts: list[str | None] = list(map(str.strip, fields))
+    return texts if all(texts) else [text or None for text in texts]
+
+
+def _numbers(fields: Sequence[str]) -> list[float | str | None]:
+    try:
+        # all at once, as most columns allow
+        numbers: list[Any] = _NUMBERS.decode(f"[{','.join(fields)}]")
+        if len(numbers) == len(fields):
+            return numbers
+    except msgspec.DecodeError:
+        pass
+    return [text and _number(text) for text in _texts(fields)]
+
+
+def _number(text: str) -> float | str:
+    """Read a number; what is none stays text, for the schema to refuse."""
+    if not text.isascii() or "_" in text:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _truths(fields: Sequence[str]) -> list[bool | str | None]:
+    """Read booleans; what is none stays text, for the schema to refuse."""
+    return [text and _TRUTHS.get(text.lower(), text) for text in _texts(fields)]
+
+
+_NUMBERS: Final = msgspec.json.Decoder(list[float])
+_READ: Final[dict[str, Callable[[Sequence[str]], list[Any]]]] = {
+    "numeric": _numbers,
+    "boolean": _truths,
+    "categorical": _texts,
+}
+
+
+def _read_lines(body: bytes) -> Iterator[_Line]:
+    """Read the lines of a CSV file in UTF-8, with or without a byte order mark; those that are blank have no fields.
+
+    Raises:
+        MalformedRequest: there is no telling what they are.
+    """
+    text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline="")
+    reader = csv.reader(map(_refuse_endless, text), strict=True)
+    number = 1
+    try:
+        for row in reader:
+            yield number, row
+            number = reader.line_num + 1
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.object[error.start]:#04x}"
+        raise MalformedRequest(
+            f"The body is not UTF-8 text: {byte} in or after line {number}; save the file as UTF-8."
+        ) from None
+    except csv.Error as error:
+        raise MalformedRequest(f"The body is not valid CSV: line {number}: {error}.") from None
+
+
+def _refuse_endless(line: str) -> str:
+    if len(line) > _LONGEST_LINE:
+        raise csv.Error(f"it has more than {_LONGEST_LINE:,} characters")
+    return line
+
+
+def _read_header(lines: Iterator[_Line], signature: Signature, schema: RequestSchema) -> _Header:
+    number, row = next((line for line in islice(lines, _ROWS) if line[1]), (1, []))
+    names = [name.strip() for name in row]
+    if not names:
+        raise BatchRefused("The body is empty; a line with the names of the columns was expected first.", ("body",))
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        named = ", ".join(map(repr, twice[:_NAMED]))
+        raise BatchRefused(f"line {number}: {named} stands more than once in the header.", twice)
+    if len(names) == 1 and (mark := next((mark for mark in ";\t|" if mark in names[0]), None)):
+        raise BatchRefused(f"line {number}: columns are separated by commas, not by {mark!r}.", ("body",))
+    place_of = {name: place for place, name in enumerate(names)}
+    features = [place_of.pop(name, None) for name in signature.names]
+    # what is no feature is a part of the request; the schema knows whether it may be, and says it if not
+    parts = {name: None for name in ("customer_id", "customer_value") if name in place_of}
+    others = [name for name in place_of if name not in parts]
+    try:
+        schema.read(to_json({**parts, "features": dict.fromkeys(others)}))
+    except FeatureSchemaMismatch as error:
+        raise BatchRefused(f"line {number}: {error}", error.fields) from None
+    return _Header(names, place_of.get("customer_id"), place_of.get("customer_value"), features)
