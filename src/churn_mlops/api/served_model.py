@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
@@ -17,9 +17,6 @@ from churn_mlops.inference.scorer import load_version
 if TYPE_CHECKING:
     from churn_mlops.inference.scorer import Scorer
     from churn_mlops.registry.reading import Registry
-
-
-MODEL_VERSION: Final = "x-model-version"
 
 
 @dataclass(frozen=True)
@@ -36,9 +33,9 @@ class ServedModel:
         return self.scorer.version
 
     @cached_property
-    def headers(self) -> dict[str, str]:
-        """What every answer of this version says of it."""
-        return {MODEL_VERSION: self.version}
+    def header(self) -> tuple[bytes, bytes]:
+        """What every answer of this version says of it, for `raw_headers`."""
+        return b"x-model-version", self.version.encode()
 
     @cached_property
     def batch_schema(self) -> BatchSchema:
