@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from churn_mlops.registry.keys import PRIVATE_KEY, PUBLIC_KEY, make_key_pair, read_private_key
 from churn_mlops.registry.reading import Registry
+from churn_mlops.registry.signing_keys import PRIVATE_KEY, PUBLIC_KEY, make_key_pair, read_private_key
 from churn_mlops.registry.writing import sign
 
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from version_drafts import register_some
 
-from churn_mlops.registry.keys import (
+from churn_mlops.registry.manifest import MANIFEST, Manifest
+from churn_mlops.registry.reading import Registry
+from churn_mlops.registry.signatures import TrustedKeys
+from churn_mlops.registry.signing_keys import (
     PRIVATE_KEY,
     PUBLIC_KEY,
     fingerprint,
@@ -16,9 +19,6 @@ from churn_mlops.registry.keys import (
     read_private_key,
     read_public_key,
 )
-from churn_mlops.registry.manifest import MANIFEST, Manifest
-from churn_mlops.registry.reading import Registry
-from churn_mlops.registry.signatures import TrustedKeys
 from churn_mlops.registry.writing import sign
 
 if TYPE_CHECKING:

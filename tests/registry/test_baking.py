@@ -12,10 +12,10 @@ from version_drafts import FILES, make_draft, register_some
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.scorer import load_champion
 from churn_mlops.registry.baking import copy_champion
-from churn_mlops.registry.keys import PRIVATE_KEY, make_key_pair, read_private_key
 from churn_mlops.registry.manifest import GRAPH, MANIFEST, OUT_OF_FOLD, REPORT
 from churn_mlops.registry.reading import Aliases, Registry
 from churn_mlops.registry.signatures import TrustedKeys
+from churn_mlops.registry.signing_keys import PRIVATE_KEY, make_key_pair, read_private_key
 from churn_mlops.registry.writing import register, sign
 
 if TYPE_CHECKING:

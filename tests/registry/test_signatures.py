@@ -16,10 +16,10 @@ from version_drafts import FILES, make_draft, register_some
 
 from churn_mlops.errors import VersionNotFound, VersionRefused
 from churn_mlops.inference.scorer import load_champion, load_version
-from churn_mlops.registry.keys import fingerprint
 from churn_mlops.registry.manifest import ESTIMATOR, GRAPH, MANIFEST, name_version
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.signatures import TrustedKeys
+from churn_mlops.registry.signing_keys import fingerprint
 from churn_mlops.registry.writing import register, sign
 
 if TYPE_CHECKING:

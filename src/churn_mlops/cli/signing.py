@@ -9,10 +9,10 @@ import typer
 
 from churn_mlops.config import load_settings
 from churn_mlops.errors import VersionRefused
-from churn_mlops.registry.keys import PRIVATE_KEY, PUBLIC_KEY, fingerprint, make_key_pair, read_private_key
 from churn_mlops.registry.manifest import MANIFEST
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.signatures import find_signer
+from churn_mlops.registry.signing_keys import PRIVATE_KEY, PUBLIC_KEY, fingerprint, make_key_pair, read_private_key
 from churn_mlops.registry.writing import sign as sign_version
 from churn_mlops.training.train_baseline import Config
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Base64UrlBytes, BaseModel, ConfigDict
 
 from churn_mlops.errors import VersionRefused
-from churn_mlops.registry.keys import fingerprint, read_public_key
+from churn_mlops.registry.signing_keys import fingerprint, read_public_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from churn_mlops.errors import KeyRefused
-from churn_mlops.registry.keys import (
+from churn_mlops.registry.signing_keys import (
     PRIVATE_KEY,
     PUBLIC_KEY,
     fingerprint,
