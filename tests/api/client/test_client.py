@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,3 +139,23 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert surface(ChurnClient) == surface(AsyncChurnClient)
     assert set(surface(ChurnClient)) == {"predict", "predict_batch", "model", "ready", "health", "close"}
+
+
+def test_the_example_in_the_readme_works(
+    start_service: StartService,
+    sample_artifacts: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    """Word for word, but for the address."""
+    _, url, _ = start_service(sample_artifacts)
+    readme = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert "http://127.0.0.1:8000" in example
+    customers = ({"customer_id": number, "features": FEATURES} for number in range(3))
+    exec(  # noqa: S102 - our own text
+        example.replace("http://127.0.0.1:8000", url), {"features": FEATURES, "customers": customers}
+    )
+    first, *others = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\d+% \['.* the risk', '.* the risk'\]", first)
+    assert others == ["0 high", "1 high", "2 high"]
