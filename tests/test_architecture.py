@@ -27,7 +27,7 @@ PACKAGE = "churn_mlops"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"ground"}),  # the modules that lie directly in the package: errors, atomic_files, …
-    frozenset({"config"}),
+    frozenset({"config", "client"}),
     frozenset({"data"}),
     frozenset({"features"}),
     frozenset({"models"}),
@@ -156,6 +156,16 @@ def test_doors_never_import_each_other(door: str) -> None:
     others = tuple(f"{other}." for other in DOORS if other != door)
     wrong = {name: [i for i in reachable(name) if f"{i}.".startswith(others)] for name in inside}
     assert not any(wrong.values()), wrong
+
+
+def test_the_client_stands_alone() -> None:
+    """It imports nothing of the package but the version, and nothing else imports it: neither drags the other in."""
+    client = {name for name in modules() if part_of(name) == "client"}
+    assert len(client) > 1
+    assert {imported for name in client for imported in graph()[name]} - client == {PACKAGE}
+    assert [name for name in modules() if name not in client and graph()[name] & client] == []
+    needed = {imported.partition(".")[0] for name in client for imported in imports_of(modules()[name])}
+    assert needed - sys.stdlib_module_names == {PACKAGE, "httpx", "pydantic", "pydantic_core"}
 
 
 def test_there_is_no_import_cycle() -> None:

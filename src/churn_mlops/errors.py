@@ -99,6 +99,13 @@ class VersionRefused(RegistryError):
         super().__init__(f"Version {version} is refused: {problem}")
 
 
+class KeyRefused(ChurnMlopsError):
+    """A key file cannot be used, to sign versions or to check their signatures."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"The key {path} {problem}.")
+
+
 class NotComparable(RegistryError):
     """A version cannot be judged on a table: it needs what the table lacks, or does not say which rows it saw."""
 

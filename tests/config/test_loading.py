@@ -308,3 +308,19 @@ def test_a_switch_is_a_boolean(write_config: WriteConfig, chosen: bool) -> None:
     """True and false are refused for numbers, but not where they are the answer."""
     file = f"evaluation: {{learning_curve: {str(chosen).lower()}}}"
     assert load_settings(write_config(file)).evaluation.learning_curve is chosen
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [("keys/a.pem", ["keys/a.pem"]), ("[keys/a.pem, b.pem]", ["keys/a.pem", "b.pem"]), ("[]", [])],
+)
+def test_one_key_needs_no_brackets(
+    text: str, paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """serving.require_signature takes the file of a public key, or several, from the file and the environment alike."""
+    file = tmp_path / "config.yaml"
+    file.write_text(f"serving: {{require_signature: {text}}}")
+    assert load_settings(file).serving.require_signature == tuple(map(Path, paths))
+    file.write_text("")
+    monkeypatch.setenv("CHURN_MLOPS__SERVING__REQUIRE_SIGNATURE", text)
+    assert load_settings(file).serving.require_signature == tuple(map(Path, paths))

@@ -14,7 +14,9 @@ from churn_mlops.inference.scorer import load_champion
 from churn_mlops.registry.baking import copy_champion
 from churn_mlops.registry.manifest import GRAPH, MANIFEST, OUT_OF_FOLD, REPORT
 from churn_mlops.registry.reading import Aliases, Registry
-from churn_mlops.registry.writing import register
+from churn_mlops.registry.signatures import TrustedKeys
+from churn_mlops.registry.signing_keys import PRIVATE_KEY, make_key_pair, read_private_key
+from churn_mlops.registry.writing import register, sign
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +53,18 @@ def test_the_bundled_sample_stays_a_bundled_sample(tmp_path: Path) -> None:
     copy_champion(source, Registry(tmp_path / "to"))
     assert Registry(tmp_path / "to").aliases() is None
     assert Registry(tmp_path / "to").champion() == version
+
+
+def test_a_signature_goes_with_its_version(tmp_path: Path) -> None:
+    """An image serves a signed champion where only signed ones may be served."""
+    source, (champion, _) = register_some(tmp_path / "from", 2)
+    key = make_key_pair(tmp_path / "keys")
+    for version in source.versions():
+        sign(source, version, read_private_key(tmp_path / "keys" / PRIVATE_KEY))
+    copy_champion(source, Registry(tmp_path / "to"))
+    assert Registry(tmp_path / "to", TrustedKeys((key,))).read(champion).version == champion
+    signatures = {name for name in _list_files(tmp_path / "to") if "signatures" in name}
+    assert signatures == {f"registry/signatures/{champion}.json"}
 
 
 def test_nothing_to_bake_leaves_an_empty_folder(tmp_path: Path) -> None:

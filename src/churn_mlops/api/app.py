@@ -21,11 +21,11 @@ from churn_mlops.api.openapi import build_openapi, document_keys
 from churn_mlops.api.protection import hide_documentation, protect
 from churn_mlops.api.routes import DIRECT, router
 from churn_mlops.api.served_model import ServedModel
+from churn_mlops.api.served_registry import open_registry
 from churn_mlops.api.shadow import Shadow
 from churn_mlops.api.turns import Turns
 from churn_mlops.config import load_settings
 from churn_mlops.cpu_quota import cpus_per_worker
-from churn_mlops.registry.reading import Registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _follow(app: FastAPI) -> Iterator[None]:
     """Load the champion, and follow it and, if it is scored as well, the challenger."""
     settings: Settings = app.state.settings
-    registry, serving = Registry(settings.artifacts.path), settings.serving
+    registry, serving = open_registry(settings), settings.serving
 
     def load(version: str, threads: int) -> ServedModel:
         return ServedModel.load(registry, version, serving.max_missing_share, threads)

@@ -15,6 +15,7 @@ from churn_mlops.api.keys import read_key_hashes
 from churn_mlops.api.listening import announce, listen, port_of
 from churn_mlops.api.load import Load
 from churn_mlops.api.memory import keep_what_is_there
+from churn_mlops.api.served_registry import open_registry
 from churn_mlops.api.workers import Workers
 from churn_mlops.cpu_quota import count_workers
 
@@ -39,10 +40,12 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
 
     Raises:
         SettingsError: WEB_CONCURRENCY is no number of workers, or CHURN_MLOPS_API_KEYS cannot be used.
+        KeyRefused: a file of serving.require_signature holds no public key.
         CannotListen: the address is taken, or not this machine's.
         WorkerFailed: no worker starts.
     """
     read_key_hashes()
+    open_registry(settings)  # what is wrong with its keys is said before anything is listened on
     workers = count_workers()
     listeners = listen(settings.serving.host, settings.serving.port)
     if workers > 1:

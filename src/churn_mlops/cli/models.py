@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from churn_mlops.cli.promotions import show_checks, show_history
+from churn_mlops.cli.signing import describe_signature, keygen, sign
 from churn_mlops.config import load_settings
 from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
 from churn_mlops.registry.history import read_history
@@ -18,7 +19,7 @@ from churn_mlops.registry.writing import roll_back
 from churn_mlops.training.gate import promote_if_fit
 from churn_mlops.training.train_baseline import Config
 
-models = typer.Typer(no_args_is_help=True, help="List, inspect, promote and roll back model versions.")
+models = typer.Typer(no_args_is_help=True, help="List, inspect, sign, promote and roll back model versions.")
 
 Version = Annotated[str, typer.Argument(help="A version, as churn-mlops models list shows it.")]
 
@@ -27,26 +28,31 @@ _HEADER: Final = ("version", "part", "model", "ROC AUC", "log loss", "data")
 
 @models.command(name="list")
 def list_versions(config: Config = None) -> None:
-    """List the versions, newest first, with what each is and how good it is."""
+    """List the versions, newest first, with what each is and how good it is, and who signed it."""
     registry = _registry(config)
     console = Console()
     versions = registry.versions()[::-1]
     if not versions:
         console.print("There are no versions yet; train one with: churn-mlops train", highlight=False)
         return
-    problems: list[str] = []
-    rows = [_row(registry, version, problems) for version in versions]
+    notes: list[str] = []
+    rows = [_row(registry, version, notes) for version in versions]
     if console.is_terminal:
         console.print(_table(rows))
     lines = [] if console.is_terminal else map(" | ".join, (_HEADER, *rows))
-    for line in (*lines, *problems):
+    for line in (*lines, *notes):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @models.command()
 def show(version: Version, config: Config = None) -> None:
-    """Print a version's manifest as JSON: signature, metrics with intervals, data, decision, hashes."""
-    typer.echo(_registry(config).read(version).model_dump_json(indent=2))
+    """Print a version's manifest as JSON: signature, metrics with intervals, data, decision, hashes.
+
+    Whether it is signed, and by which key, is said on stderr.
+    """
+    registry = _registry(config)
+    typer.echo(registry.read(version).model_dump_json(indent=2))
+    typer.echo(describe_signature(registry, version), err=True)
 
 
 @models.command()
@@ -81,6 +87,10 @@ def history(config: Config = None) -> None:
     show_history(Console(), read_history(registry), aliases.champion if aliases else None)
 
 
+models.command()(sign)
+models.command()(keygen)
+
+
 def _require_reason(force: bool, reason: str | None) -> None:
     if force and not (reason or "").strip():
         raise RegistryError("--force also needs --reason, which is recorded: say why the checks do not hold.")
@@ -105,13 +115,15 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
     return table
 
 
-def _row(registry: Registry, version: str, problems: list[str]) -> tuple[str, ...]:
+def _row(registry: Registry, version: str, notes: list[str]) -> tuple[str, ...]:
     part = _part(registry, version)
     try:
         manifest = registry.read(version)
     except ChurnMlopsError as error:
-        problems.append(str(error))
+        notes.append(str(error))
         return version, part, "refused", "", "", ""
+    if registry.signature_file(version).exists():
+        notes.append(describe_signature(registry, version))
     metrics = manifest.evaluation.metrics
     figures = f"{metrics['roc_auc'].value:.3f}", f"{metrics['log_loss'].value:.3f}"
     return version, part, manifest.model, *figures, manifest.data.name

@@ -170,6 +170,12 @@ class ServingSettings(_Section):
     docs: bool = True
     open_paths: tuple[str, ...] = ("/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready")
     cors_origins: tuple[str, ...] = ()
+    require_signature: tuple[Path, ...] = ()
+
+    @field_validator("require_signature", mode="before")
+    @classmethod
+    def _one_file_is_a_list_of_one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 class Settings(_Section):

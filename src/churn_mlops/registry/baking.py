@@ -1,4 +1,4 @@
-"""Copies what an image serves, and nothing else: the champion's manifest and graph."""
+"""Copies what an image serves, and nothing else: the champion's manifest and graph, and the signature if it has one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ def copy_champion(source: Registry, target: Registry) -> str | None:
     (target.models / version).mkdir()
     for name in (MANIFEST, GRAPH):
         shutil.copyfile(source.models / version / name, target.models / version / name)
+    signature = source.read_signature(version)
+    if signature is not None:
+        target.signature_file(version).parent.mkdir(parents=True, exist_ok=True)
+        target.signature_file(version).write_bytes(signature)
     if source.aliases() is not None:
         target.aliases_file.parent.mkdir(parents=True, exist_ok=True)
         target.aliases_file.write_text(Aliases(champion=version).model_dump_json(indent=2) + "\n")

@@ -16,6 +16,8 @@ from churn_mlops.registry.manifest import FORMAT_VERSION, GRAPH, MANIFEST, Manif
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from churn_mlops.registry.signatures import TrustedKeys
+
 _VERSION_NAME: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _Name = Annotated[str, Field(pattern=f"^{_VERSION_NAME.pattern}$")]
 
@@ -46,9 +48,11 @@ class Registry:
 
     Attributes:
         root: the folder that holds `models/` and `registry/`.
+        trusted: the keys by one of which a version has to be signed to be read; None where none has to be.
     """
 
     root: Path
+    trusted: TrustedKeys | None = None
 
     @property
     def models(self) -> Path:
@@ -64,6 +68,10 @@ class Registry:
     def history_file(self) -> Path:
         """The file of the promotions and rollbacks, one a line, oldest first."""
         return self.root / "registry" / "promotions.jsonl"
+
+    def signature_file(self, version: str) -> Path:
+        """The file of a version's signature, if it has one."""
+        return self.root / "registry" / "signatures" / f"{version}.json"
 
     def versions(self) -> list[str]:
         """List the version folders, oldest first; half-written ones have other names and are not listed."""
@@ -118,11 +126,13 @@ class Registry:
 
         Raises:
             VersionNotFound: there is no such version.
-            VersionRefused: its format is unknown, or its content is not the one that its name stands for.
+            VersionRefused: its format is unknown, its content is not the one that its name stands for, or it is not
+                signed by a trusted key.
         """
         file = self._folder(version) / MANIFEST
         try:
-            content: dict[str, Any] = json.loads(file.read_bytes())
+            written = file.read_bytes()
+            content: dict[str, Any] = json.loads(written)
             named = content.pop("version")
             if content["format_version"] != FORMAT_VERSION:
                 raise VersionRefused(
@@ -135,7 +145,22 @@ class Registry:
             raise VersionRefused(version, f"{MANIFEST} cannot be read ({_first_problem(error)}).") from error
         if not named == version == expected:
             raise VersionRefused(version, f"{MANIFEST} does not hold the content that the version's name stands for.")
+        if self.trusted is not None:
+            self.trusted.check(manifest, written, self.read_signature(version))
         return manifest
+
+    def read_signature(self, version: str) -> bytes | None:
+        """Read a version's signature as it is; None if it has none.
+
+        Raises:
+            VersionRefused: it cannot be read.
+        """
+        try:
+            return self.signature_file(version).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise VersionRefused(version, f"its signature cannot be read ({error.strerror}).") from error
 
     def read_file(self, manifest: Manifest, name: str = GRAPH) -> bytes:
         """Read one file of a version whole, and check it against the hash in the manifest.
@@ -157,7 +182,7 @@ class Registry:
         if version is None:
             return []
         folder = self.models / version
-        return [_stamp(path) for path in (folder, folder / MANIFEST, folder / GRAPH)]
+        return [_stamp(path) for path in (folder, folder / MANIFEST, folder / GRAPH, self.signature_file(version))]
 
     def _folder(self, version: str) -> Path:
         # the name is checked before it becomes part of a path

@@ -16,11 +16,14 @@ from filelock import FileLock
 from churn_mlops.atomic_files import explain_unwritable, replace_file, sync_folder
 from churn_mlops.errors import RegistryError
 from churn_mlops.registry.history import Grounds, Move, record_move
-from churn_mlops.registry.manifest import MANIFEST, Manifest, seal
+from churn_mlops.registry.manifest import GRAPH, MANIFEST, Manifest, seal
 from churn_mlops.registry.reading import Aliases, Registry
+from churn_mlops.registry.signatures import make_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _UNFINISHED: Final = ".unfinished-"
 _LOCK_SECONDS: Final = 60
@@ -108,6 +111,25 @@ def roll_back(registry: Registry) -> Aliases:
         )
         _write_aliases(registry, moved)
     return moved
+
+
+def sign(registry: Registry, version: str, key: Ed25519PrivateKey) -> Manifest:
+    """Sign a version, after checking every file of it that is there; an older signature gives way.
+
+    Raises:
+        VersionNotFound: there is no such version.
+        VersionRefused: its files fail their checks.
+        NotWritable: the artifacts folder refuses.
+    """
+    manifest = registry.read(version)
+    folder = registry.models / version
+    for name in (GRAPH, *(name for name in manifest.files if (folder / name).exists())):
+        registry.read_file(manifest, name)
+    signature = make_signature((folder / MANIFEST).read_bytes(), key)
+    with _lock(registry):
+        registry.signature_file(version).parent.mkdir(exist_ok=True)
+        replace_file(registry.signature_file(version), signature)
+    return manifest
 
 
 def require_writable(registry: Registry) -> None:
