@@ -156,11 +156,11 @@ class ServingSettings(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     max_missing_share: Probability = 0.5
     reasons: Annotated[int, Field(ge=0)] = 3
+    max_batch_rows: Annotated[int, Field(ge=1)] = 10_000
+    max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
     reload_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 2
     shadow: Literal["challenger"] | None = None
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 1
-    max_batch_rows: Annotated[int, Field(ge=1)] = 10_000
-    max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
     grace_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 200
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
