@@ -45,7 +45,12 @@ class ServedModel:
 
     @classmethod
     def load(
-        cls, registry: Registry, version: str, max_missing_share: float, threads: int, on_scored: OnScored
+        cls,
+        registry: Registry,
+        version: str,
+        max_missing_share: float,
+        threads: int,
+        on_scored: OnScored = lambda answers: None,
     ) -> ServedModel:
         """Load a version, check it, and score a customer with it, so that the first request is no slower than the next.
 
