@@ -147,6 +147,19 @@ def test_what_is_the_matter_with_values_is_counted_by_feature(ask: Ask, example:
     }
 
 
+def test_a_batch_counts_each_of_its_customers(ask: Ask, example: dict[str, Any]) -> None:
+    """As if they had been sent one by one; a batch that is refused counts none."""
+    without = {name: value for name, value in example["features"].items() if name != "partner"}
+    customers = [{"features": features} for features in (example["features"], without, without)]
+    answers = ask("POST", "/predict/batch", json={"customers": customers}).json()["predictions"]
+    ask("POST", "/predict/batch", json={"customers": [*customers, {"features": {}}]})
+    samples = scrape(ask)
+    assert samples[("churn_probability_count",)] == 3
+    assert samples[("churn_probability_sum",)] == pytest.approx(sum(one["churn_probability"] for one in answers))
+    assert samples["input_problems_total", "partner", "missing"] == 2
+    assert samples["http_requests_total", "POST", "/predict/batch", "422"] == 1
+
+
 def test_every_problem_that_a_feature_can_have_starts_at_zero(ask: Ask, sample_version: TrainedVersion) -> None:
     """Prometheus sees the first increase only of what was there before it."""
     kinds = {"numeric": ["missing", "out_of_range"], "categorical": ["missing", "unseen_category"]}

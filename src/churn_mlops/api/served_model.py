@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from churn_mlops.api.batch_schema import BatchSchema
 from churn_mlops.api.request_schema import RequestSchema
 from churn_mlops.errors import VersionRefused
-from churn_mlops.inference.prediction import Predictor
+from churn_mlops.inference.prediction import Predictor, tell_nobody
 from churn_mlops.inference.scorer import load_version
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ServedModel:
         version: str,
         max_missing_share: float,
         threads: int,
-        on_scored: OnScored = lambda answers: None,
+        on_scored: OnScored = tell_nobody,
     ) -> ServedModel:
         """Load a version, check it, and score a customer with it, so that the first request is no slower than the next.
 

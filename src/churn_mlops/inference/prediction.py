@@ -75,6 +75,10 @@ OnScored = Callable[[float, bool, InputQuality], None]
 """Told of each customer that is answered: probability, whether churn is predicted, quality of the input."""
 
 
+def tell_nobody(probability: float, churns: bool, quality: InputQuality) -> None:
+    """Do nothing about an answer."""
+
+
 class Predictor:
     """Answers for customers by one version.
 
@@ -84,9 +88,7 @@ class Predictor:
         on_scored: told of each answer.
     """
 
-    def __init__(
-        self, scorer: Scorer, max_missing_share: float, on_scored: OnScored = lambda probability, churns, quality: None
-    ) -> None:
+    def __init__(self, scorer: Scorer, max_missing_share: float, on_scored: OnScored = tell_nobody) -> None:
         self._scorer = scorer
         self._max_missing_share = max_missing_share
         self._on_scored = on_scored
