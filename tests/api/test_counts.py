@@ -130,3 +130,20 @@ def test_a_folder_that_is_given_is_used(monkeypatch: pytest.MonkeyPatch, tmp_pat
     (folder / "someone-elses.db").touch()
     with shared_folder():
         assert [path.name for path in folder.iterdir()] == ["someone-elses.db"]
+
+
+def test_what_a_killed_service_left_is_cleared_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its folder goes when the next service starts; that of one that runs stays, however old, and so does a new one."""
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr("churn_mlops.api.counts._MEMORY", str(tmp_path))
+    for name in ("churn-mlops-killed", "churn-mlops-new", "someone-elses"):
+        (tmp_path / name).mkdir()
+    with shared_folder() as running:
+        monkeypatch.delenv(FOLDER_VARIABLE)
+        for path in tmp_path.iterdir():
+            if path.name != "churn-mlops-new":
+                os.utime(path, (0, 0))
+        with shared_folder() as folder:
+            left = {path.name for path in tmp_path.iterdir()}
+        monkeypatch.setenv(FOLDER_VARIABLE, str(running))
+    assert left == {"churn-mlops-new", "someone-elses", running.name, folder.name}

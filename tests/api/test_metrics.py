@@ -349,7 +349,9 @@ def test_metrics_add_up_though_a_worker_is_killed(
         samples[("churn_probability_count",)],
     )
     assert set(answered) == {200}
-    assert all(len(answered) <= count <= len(answered) + len(failed) for count in counts)
+    # what the worker was doing when it was killed may be answered and not yet counted, or the other way round
+    least, most = len(answered) - len(threads), len(answered) + len(failed)
+    assert [count for count in counts if not least <= count <= most] == []
     assert samples[("http_requests_in_flight",)] == 0
     assert named(samples, "model_loads_total") == {("champion",): WORKERS + 1}
     assert named(samples, "model_info") == {("logistic", "true", sample_version.manifest.version): 1}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import mmap
 import os
-from contextlib import contextmanager
+import shutil
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate, count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +23,10 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _SIZE: Final = 1 << 22
 """Bytes of a worker's numbers, eight each. Memory is used for those that are; a file's keys come after them."""
+
+_MEMORY: Final = "/dev/shm"  # noqa: S108 - the folder in it has a name of its own
+_PREFIX: Final = "churn-mlops-"
+_SOON_SECONDS: Final = 60
 
 Key = tuple[str, ...]
 """What a number counts: the name of the metric and the values of its labels."""
@@ -105,13 +111,34 @@ def shared_folder() -> Iterator[Path]:
         yield folder
         return
     # in memory where there is such a place, even if the file system may not be written to
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - the folder in it has a name of its own
-    with TemporaryDirectory(prefix="churn-mlops-", dir=memory) as made:
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else gettempdir()
+    _clear_away_abandoned(Path(memory))
+    with TemporaryDirectory(prefix=_PREFIX, dir=memory) as made, _locking(Path(made)):
         os.environ[FOLDER_VARIABLE] = made
         try:
             yield Path(made)
         finally:
             del os.environ[FOLDER_VARIABLE]
+
+
+def _clear_away_abandoned(folder: Path) -> None:
+    """Remove the folders of services that were killed; a service locks its own soon after making it."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # it is another user's, or gone by now
+            if time.time() - path.stat().st_mtime > _SOON_SECONDS and not _is_locked(path):
+                shutil.rmtree(path)
+
+
+@contextmanager
+def _locking(folder: Path) -> Iterator[None]:
+    import fcntl  # where there is none, there are no several workers either
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _take_over(folder: Path) -> tuple[int, dict[Key, int], int]:
@@ -156,9 +183,11 @@ def _find_places(keys: list[bytes]) -> tuple[dict[Key, int], int]:
 def _is_locked(path: Path) -> bool:
     import fcntl  # where there is none, there is no folder to share either
 
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
     return False
