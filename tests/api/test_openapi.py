@@ -58,6 +58,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert sorted(operation["operationId"] for operation in operations) == [
         "health",
+        "metrics",
         "model",
         "predict",
         "predict_batch",

@@ -17,10 +17,13 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from churn_mlops.api.errors import answer_error, answer_failure
 from churn_mlops.api.protocol import GIVEN_UP
 from churn_mlops.api.responses import SECURITY_HEADERS
+from churn_mlops.api.tracing import TRACE_ID
 from churn_mlops.errors import Stopped
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from churn_mlops.api.metrics import Metrics
 
 _LOG: Final = logging.getLogger("churn_mlops")
 
@@ -44,6 +47,8 @@ LOGGING: Final[dict[str, Any]] = {
     "loggers": {
         "churn_mlops": {"handlers": ["stdout"], "level": "INFO", "propagate": False},
         "uvicorn": {"handlers": ["stdout"], "level": "INFO", "propagate": False},
+        # the thread that sends traces
+        "opentelemetry": {"handlers": ["stdout"], "level": "WARNING", "propagate": False},
         # one line per request is ours: uvicorn's would hold the raw path
         "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
     },
@@ -65,6 +70,8 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         request_id = scope["request_id"] = _request_id(scope)
+        metrics: Metrics = scope["app"].state.metrics
+        metrics.begin()
         start = time.perf_counter()
         status = 0
 
@@ -87,19 +94,25 @@ class AccessLog:
                 await answer(scope, receive, send_with_id)
         finally:
             # nothing was answered where the server gave the request up: it then answers 500 itself
-            _log_request(scope, request_id, status or 500, time.perf_counter() - start)
+            status = status or 500
+            latency_seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", None)
+            metrics.answered(route, scope["method"], status, latency_seconds)
+            _log_request(scope, route, request_id, status, latency_seconds)
 
 
-def _log_request(scope: Scope, request_id: bytes, status: int, latency_seconds: float) -> None:
+def _log_request(scope: Scope, route: str | None, request_id: bytes, status: int, latency_seconds: float) -> None:
     served = scope.get("served") or scope["app"].state.served  # the one that answered, if another took its place
     line = {
         **begin_line("access", "request", request_id),
         "method": scope["method"],
-        "route": getattr(scope.get("route"), "path", None),
+        "route": route,
         "status": status,
         "latency_ms": round(latency_seconds * 1000, 3),
         "model_version": served.version if served else None,
     }
+    if trace_id := scope.get(TRACE_ID):
+        line["trace_id"] = trace_id
     write_log(to_json(line).decode() + "\n")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import logging.config
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+import os
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi_offline import FastAPIOffline
@@ -13,16 +15,21 @@ from fastapi_offline import FastAPIOffline
 import churn_mlops
 from churn_mlops.api import batch
 from churn_mlops.api.access_log import LOGGING, AccessLog
+from churn_mlops.api.counts import FOLDER_VARIABLE
 from churn_mlops.api.direct_routes import DirectRoutes
 from churn_mlops.api.errors import handle_errors
+from churn_mlops.api.exposition import router as metrics_router
+from churn_mlops.api.exposition import share_regularly
 from churn_mlops.api.following import Follower, Watch, find_challenger, find_champion
 from churn_mlops.api.keys import read_key_hashes
+from churn_mlops.api.metrics import LOAD_FAILURES, LOADS, SHADOW, Metrics
 from churn_mlops.api.openapi import build_openapi, document_keys
 from churn_mlops.api.protection import hide_documentation, protect
 from churn_mlops.api.routes import DIRECT, router
 from churn_mlops.api.served_model import ServedModel
 from churn_mlops.api.served_registry import open_registry
 from churn_mlops.api.shadow import Shadow
+from churn_mlops.api.tracing import TraceRequests, is_asked_for, trace
 from churn_mlops.api.turns import Turns
 from churn_mlops.config import load_settings
 from churn_mlops.cpu_quota import cpus_per_worker
@@ -50,9 +57,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.needs_key = bool(read_key_hashes())
         if not app.state.settings.serving.docs:
             hide_documentation(app)
-        with _follow(app):
-            yield
+        if folder := os.environ.get(FOLDER_VARIABLE):
+            metrics.share(Path(folder))
+        async with trace(app) if traces else nullcontext():
+            with _follow(app):
+                async with share_regularly(app):
+                    yield
 
+    metrics = Metrics()
+    traces = is_asked_for()
     app: FastAPI = FastAPIOffline(
         redoc_url=None,
         title="churn-mlops",
@@ -64,15 +77,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
+        # the framework's own looks for a configuration at each request, and would tell paths and queries
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.served = app.state.refusal = app.state.shadow = None
+    app.state.metrics = metrics
+    app.state.served = app.state.refusal = app.state.shadow = app.state.tracing = None
     app.state.stopping = app.state.needs_key = False
     app.state.turns = Turns()
     app.include_router(router)
     app.include_router(batch.router)
+    app.include_router(metrics_router)
     app.add_middleware(DirectRoutes, routes=DIRECT)
     app.add_middleware(protect, read_settings)
     app.add_middleware(AccessLog)
+    if traces:
+        app.add_middleware(TraceRequests)
     handle_errors(app)
 
     def openapi() -> dict[str, Any]:
@@ -90,9 +109,13 @@ def _follow(app: FastAPI) -> Iterator[None]:
     """Load the champion, and follow it and, if it is scored as well, the challenger."""
     settings: Settings = app.state.settings
     registry, serving = open_registry(settings), settings.serving
+    metrics: Metrics = app.state.metrics
 
     def load(version: str, threads: int) -> ServedModel:
-        return ServedModel.load(registry, version, serving.max_missing_share, threads)
+        served = ServedModel.load(registry, version, serving.max_missing_share, threads, metrics.scored)
+        if app.state.tracing:
+            app.state.tracing.trace_steps(served)
+        return served
 
     champion = Follower(
         registry,
@@ -117,6 +140,11 @@ def _follow(app: FastAPI) -> Iterator[None]:
         if serving.shadow:
             followers.append(challenger)
             app.state.shadow = stack.enter_context(Shadow(challenger))
+            for outcome in ("scored", "dropped", "unscorable", "failed"):
+                metrics.follow(SHADOW, partial(getattr, app.state.shadow, outcome), outcome)
+        for part, follower in zip(("champion", "challenger"), followers, strict=False):
+            metrics.follow(LOADS, partial(getattr, follower, "loads"), part)
+            metrics.follow(LOAD_FAILURES, partial(getattr, follower, "failures"), part)
         app.state.followers = followers
         stack.enter_context(Watch(followers, serving.reload_seconds, publish))
         yield

@@ -11,10 +11,11 @@ from pydantic_core import to_json
 from churn_mlops.api.batch_schema import BatchSchema
 from churn_mlops.api.request_schema import RequestSchema
 from churn_mlops.errors import VersionRefused
-from churn_mlops.inference.prediction import Predictor
+from churn_mlops.inference.prediction import Predictor, tell_nobody
 from churn_mlops.inference.scorer import load_version
 
 if TYPE_CHECKING:
+    from churn_mlops.inference.prediction import OnScored
     from churn_mlops.inference.scorer import Scorer
     from churn_mlops.registry.reading import Registry
 
@@ -43,7 +44,14 @@ class ServedModel:
         return BatchSchema(self.scorer.manifest.signature, self.schema.fields)
 
     @classmethod
-    def load(cls, registry: Registry, version: str, max_missing_share: float, threads: int) -> ServedModel:
+    def load(
+        cls,
+        registry: Registry,
+        version: str,
+        max_missing_share: float,
+        threads: int,
+        on_scored: OnScored = tell_nobody,
+    ) -> ServedModel:
         """Load a version, check it, and score a customer with it, so that the first request is no slower than the next.
 
         Args:
@@ -51,13 +59,14 @@ class ServedModel:
             version: its name.
             max_missing_share: customers of whom more of the features is missing are refused.
             threads: how many may run its graph.
+            on_scored: told of each answer.
 
         Raises:
             RegistryError: it cannot be found, or fails a check.
         """
         scorer = load_version(registry, version, threads)
         schema = RequestSchema(scorer.manifest.signature, scorer.manifest.decision.mode)
-        served = cls(scorer, schema, Predictor(scorer, max_missing_share))
+        served = cls(scorer, schema, Predictor(scorer, max_missing_share, on_scored))
         try:
             served._score_example()
         except Exception as error:

@@ -10,11 +10,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from churn_mlops.api.app import create_app
+from churn_mlops.api.counts import shared_folder
 from churn_mlops.api.draining import DrainingServer
 from churn_mlops.api.keys import read_key_hashes
 from churn_mlops.api.listening import announce, listen, port_of
 from churn_mlops.api.load import Load
 from churn_mlops.api.memory import keep_what_is_there
+from churn_mlops.api.metrics import SHED
 from churn_mlops.api.served_registry import open_registry
 from churn_mlops.api.workers import Workers
 from churn_mlops.cpu_quota import count_workers
@@ -49,7 +51,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
     workers = count_workers()
     listeners = listen(settings.serving.host, settings.serving.port)
     if workers > 1:
-        Workers(settings, workers, listeners, on_ready).run()
+        with shared_folder():
+            Workers(settings, workers, listeners, on_ready).run()
         return
 
     def started(line: str | None, server: DrainingServer) -> None:
@@ -78,6 +81,7 @@ def serve_here(
 
     def started() -> None:
         served = app.state.served
+        app.state.metrics.follow(SHED, lambda: load.refused)
         keep_what_is_there()
         on_started(curl_line(port_of(listeners), served.schema.example()) if served else None, server)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - pydantic reads the shape of a Customer
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
@@ -15,8 +15,6 @@ from churn_mlops.inference.reasons import Explainer, Reason
 from churn_mlops.inference.records import DecisionRecord, PredictionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from churn_mlops.inference.columns import CustomerColumns
@@ -73,6 +71,13 @@ Encoded = tuple[list[float], InputQuality]
 EncodedColumns = tuple["npt.NDArray[np.float32]", list[InputQuality]]
 """Rows for the graph, float32 [customers, features], and the quality of each customer's input."""
 
+OnScored = Callable[[float, bool, InputQuality], None]
+"""Told of each customer that is answered: probability, whether churn is predicted, quality of the input."""
+
+
+def tell_nobody(probability: float, churns: bool, quality: InputQuality) -> None:
+    """Do nothing about an answer."""
+
 
 class Predictor:
     """Answers for customers by one version.
@@ -80,11 +85,13 @@ class Predictor:
     Args:
         scorer: the version.
         max_missing_share: a customer with a larger share of missing features is refused.
+        on_scored: told of each answer.
     """
 
-    def __init__(self, scorer: Scorer, max_missing_share: float) -> None:
+    def __init__(self, scorer: Scorer, max_missing_share: float, on_scored: OnScored = tell_nobody) -> None:
         self._scorer = scorer
         self._max_missing_share = max_missing_share
+        self._on_scored = on_scored
         manifest = scorer.manifest
         self._names = manifest.signature.names
         self._most_missing = max_missing_share * len(self._names)
@@ -138,6 +145,7 @@ class Predictor:
         ):
             value = self._value(customer.get("customer_value"), customer["features"].get(self._value_column))
             threshold, profit = self._decision.threshold_for(value), self._decision.expected_profit(probability, value)
+            self._on_scored(probability, probability >= threshold, quality)
             answers.append(
                 {
                     "customer_id": customer.get("customer_id"),
@@ -175,7 +183,7 @@ class Predictor:
         """
         decision, mode, kind, version = self._decision, self._mode, self._kind, self._version
         values, thresholds, profits = self._decide_columns(customers, scores)
-        return [
+        answers = [
             PredictionRecord(
                 customer_id,
                 probability,
@@ -198,6 +206,9 @@ class Predictor:
                 strict=True,
             )
         ]
+        for answer in answers:
+            self._on_scored(answer.churn_probability, answer.churn_predicted, answer.input_quality)
+        return answers
 
     def _decide_columns(
         self, customers: CustomerColumns, scores: Scores
