@@ -15,7 +15,7 @@ from churn_mlops.api.following import Follower, find_champion
 from churn_mlops.api.served_model import ServedModel
 from churn_mlops.config.settings import ArtifactsSettings, ServingSettings, Settings
 from churn_mlops.registry.reading import Aliases, Registry
-from churn_mlops.registry.writing import promote, roll_back
+from churn_mlops.registry.writing import promote, register, roll_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,6 +188,24 @@ def follow(registry: Registry, retry_seconds: float = 1000) -> Follower:
         retry_seconds=retry_seconds,
     )
     return follower
+
+
+def test_the_sample_takes_no_real_models_place(challenged: Challenged) -> None:
+    """Where the aliases are gone, a fresh start would serve the sample; who serves a real model keeps it."""
+    registry = challenged.registry
+    manifest = registry.read(challenged.champion)
+    files = {name: registry.read_file(manifest, name) for name in manifest.files}
+    real = register(registry, manifest.model_copy(update={"sample": False}), files).version
+    promote(registry, real)
+    follower = follow(registry)
+    follower.look()
+    registry.aliases_file.unlink()
+    follower.look()
+    assert registry.champion() != real
+    assert (follower.served and follower.served.version, str(follower.refusal and follower.refusal.error)) == (
+        real,
+        "registry/aliases.json is gone.",
+    )
 
 
 def test_looks_load_only_what_changed(challenged: Challenged) -> None:

@@ -46,7 +46,7 @@ def announce(listeners: Sequence[socket.socket]) -> None:
     for listener in listeners:
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        _log.info("running on http://%s", address)
+        _log.info("Uvicorn running on http://%s", address)
 
 
 def close(listeners: Sequence[socket.socket]) -> None:
