@@ -161,6 +161,7 @@ class ServingSettings(_Section):
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 1
     max_batch_rows: Annotated[int, Field(ge=1)] = 10_000
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$")] = "churn"
     grace_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 200
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
