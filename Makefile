@@ -39,6 +39,7 @@ lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/api.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra ml -o requirements/ml.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	printf 'tritonclient[http]\nkserve\n' | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o tests/api/open_inference/clients/requirements-clients.txt
 	echo 'flit_core>=3.11,<5' | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o requirements/build.txt
 
 # the bundled sample version (docs/decisions/0005): trained here, kept in git without what serving does not need

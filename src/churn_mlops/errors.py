@@ -163,6 +163,10 @@ class CannotListen(ChurnMlopsError):
         )
 
 
+class UnknownModel(ChurnMlopsError):
+    """A request names a model, or a version of it, that is not served."""
+
+
 class MalformedRequest(ChurnMlopsError):
     """A request's body is not what it says it is: no JSON, or cut short."""
 

@@ -23,6 +23,7 @@ from churn_mlops.api.exposition import share_regularly
 from churn_mlops.api.following import Follower, Watch, find_challenger, find_champion
 from churn_mlops.api.keys import read_key_hashes
 from churn_mlops.api.metrics import LOAD_FAILURES, LOADS, SHADOW, Metrics
+from churn_mlops.api.open_inference.routes import router as open_inference
 from churn_mlops.api.openapi import build_openapi, document_keys
 from churn_mlops.api.protection import hide_documentation, protect
 from churn_mlops.api.routes import DIRECT, router
@@ -73,6 +74,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=churn_mlops.__version__,
         openapi_tags=[
             {"name": "scoring", "description": "What the model says, and what it is."},
+            {
+                "name": "open inference",
+                "description": "The same model, by the Open Inference Protocol (V2).",
+            },
             {"name": "operation", "description": "Probes for whoever runs the service."},
         ],
         lifespan=lifespan,
@@ -87,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(batch.router)
     app.include_router(metrics_router)
+    app.include_router(open_inference)
     app.add_middleware(DirectRoutes, routes=DIRECT)
     app.add_middleware(protect, read_settings)
     app.add_middleware(AccessLog)

@@ -24,7 +24,6 @@ from churn_mlops.inference.scorer import Scores
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    import numpy.typing as npt
     from starlette.types import Receive, Scope, Send
 
     from churn_mlops.api.served_model import ServedModel
@@ -95,16 +94,15 @@ async def predict_batch(request: Request) -> Response:
     intake = Intake(served, request.app.state.settings.serving.max_batch_rows)
     await turns.take(_read(body, served, intake, request.headers.get("content-type", "")))
     parts = intake.close()
-    scores = await _score(served, np.concatenate([part.matrix for part in parts]))
-    answers = _answer(served, parts, scores, reasons)
-    headers = {"X-Model-Version": served.version}
+    scores = await score(served, parts)
+    answers = answer(served, parts, scores, reasons)
     if not _prefers_csv(request.headers.getlist("accept")):
-        return _Parts(await turns.take(write_json(answers)), _JSON, headers)
+        return Parts(await turns.take(write_json(answers)), _JSON, served.headers)
     manifest = served.scorer.manifest
     features = len(manifest.signature.features)
     by_profit = manifest.decision.mode == "profit"
     lines = await turns.take(write_csv(answers, min(reasons or features, features), by_profit))
-    return _Parts(lines, f"{_CSV}; charset=utf-8; header=present", headers)
+    return Parts(lines, f"{_CSV}; charset=utf-8; header=present", served.headers)
 
 
 def _read(body: bytes, served: ServedModel, intake: Intake, content_type: str) -> Generator[None]:
@@ -123,13 +121,16 @@ def _lower_priority() -> None:
 _SCORING: Final = ThreadPoolExecutor(1, "batch-scoring", _lower_priority)
 
 
-async def _score(served: ServedModel, matrix: npt.NDArray[np.float32]) -> Scores:
+async def score(served: ServedModel, parts: Sequence[Part]) -> Scores:
+    """Score the customers of some parts by one call of the graph, beside the event loop."""
+    matrix = np.concatenate([part.matrix for part in parts])
     return await asyncio.get_running_loop().run_in_executor(_SCORING, served.predictor.score, matrix)
 
 
-def _answer(
+def answer(
     served: ServedModel, parts: Sequence[Part], scores: Scores, reasons: int
 ) -> Iterator[list[PredictionRecord]]:
+    """Answer for the customers of each part in turn."""
     start = 0
     for part in parts:
         these = slice(start, start + len(part.customers))
@@ -156,7 +157,7 @@ def _prefers_csv(accepted: Sequence[str]) -> bool:
     return weight_of(_CSV) > weight_of(_JSON)
 
 
-class _Parts(Response):
+class Parts(Response):
     """An answer that was written in parts, which are sent as they are: joining them would take its time."""
 
     def __init__(self, parts: Sequence[bytes], media_type: str, headers: Mapping[str, str]) -> None:

@@ -28,6 +28,7 @@ from churn_mlops.errors import (
     SlowClient,
     Stopped,
     Unauthorized,
+    UnknownModel,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     BatchRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     FeatureSchemaMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidParameter: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnknownModel: HTTPStatus.NOT_FOUND,
     NoModel: HTTPStatus.SERVICE_UNAVAILABLE,
     RegistryError: HTTPStatus.SERVICE_UNAVAILABLE,
     ShuttingDown: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -54,7 +56,7 @@ _STATUS: Final[dict[type[ChurnMlopsError], HTTPStatus]] = {
     Stopped: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-_HEADERS: Final[dict[HTTPStatus, dict[str, str]]] = {
+HEADERS: Final[dict[HTTPStatus, dict[str, str]]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="churn-mlops"'},
 }
@@ -101,8 +103,8 @@ def log_failure(error: Exception, request_id: str) -> None:
     _log.error("unexpected error", extra=about)
 
 
-def answer_error(error: ChurnMlopsError) -> Response:
-    """Write the answer to an error of our own.
+def find_status(error: ChurnMlopsError) -> HTTPStatus:
+    """Find the status of the answer to an error of our own.
 
     Raises:
         ChurnMlopsError: this one, if it is not the client's doing.
@@ -110,9 +112,19 @@ def answer_error(error: ChurnMlopsError) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         raise error
+    return status
+
+
+def answer_error(error: ChurnMlopsError) -> Response:
+    """Write the answer to an error of our own.
+
+    Raises:
+        ChurnMlopsError: this one, if it is not the client's doing.
+    """
+    status = find_status(error)
     fields, rows = getattr(error, "fields", ()), getattr(error, "rows", ())
     response = error_response(status, type(error).__name__, str(error), fields, rows)
-    response.headers.update(_HEADERS.get(status, {}))
+    response.headers.update(HEADERS.get(status, {}))
     return response
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.openapi.utils import get_openapi
 
 from churn_mlops.api.batch_csv import write_example
+from churn_mlops.api.open_inference.inference import build_example, describe_request
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,8 +47,10 @@ def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for known in schemas.values():
         _lift_attributes(known)
-    schemas.update(request.pop("$defs", {}))
-    schemas["PredictRequest"] = request
+    _drop_unused_answers(document)
+    for name, known in (("PredictRequest", request), ("InferRequest", describe_request())):
+        schemas.update(known.pop("$defs", {}))
+        schemas[name] = known
     schemas["BatchRequest"] = _BATCH
     if schema:
         example = schema.example()
@@ -55,6 +58,8 @@ def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
         batch = _content(document, "/predict/batch")
         batch["application/json"]["example"] = {"customers": [example]}
         batch["text/csv"]["example"] = write_example(example)
+        for path in (path for path in document["paths"] if path.endswith("/infer")):
+            _content(document, path)["application/json"]["example"] = build_example(example["features"])
     return document
 
 
@@ -78,6 +83,17 @@ def document_keys(document: dict[str, Any], open_paths: Collection[str]) -> None
             for operation in operations.values():
                 operation["security"] = [{"bearer": []}, {"key": []}]
                 operation["responses"]["401"] = refusal
+
+
+def _drop_unused_answers(document: dict[str, Any]) -> None:
+    """Drop the answers that the framework documents wherever there is a parameter: here, it validates none."""
+    unused = {"$ref": "#/components/schemas/HTTPValidationError"}
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        answers = operation["responses"]
+        if answers.get("422", {}).get("content", {}).get("application/json", {}).get("schema") == unused:
+            del answers["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def _lift_attributes(schema: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from churn_mlops.api.batch_schema import BatchSchema
+from churn_mlops.api.open_inference.model import TensorModel
 from churn_mlops.api.request_schema import RequestSchema
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.prediction import Predictor, tell_nobody
@@ -42,6 +43,12 @@ class ServedModel:
     def batch_schema(self) -> BatchSchema:
         """The schema of requests for many customers."""
         return BatchSchema(self.scorer.manifest.signature, self.schema.fields)
+
+    @cached_property
+    def tensors(self) -> TensorModel:
+        """What it takes and gives as tensors."""
+        manifest = self.scorer.manifest
+        return TensorModel(manifest.signature, manifest.decision.mode)
 
     @classmethod
     def load(

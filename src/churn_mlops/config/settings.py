@@ -158,6 +158,7 @@ class ServingSettings(_Section):
     reasons: Annotated[int, Field(ge=0)] = 3
     max_batch_rows: Annotated[int, Field(ge=1)] = 10_000
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$")] = "churn"
     reload_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 2
     shadow: Literal["challenger"] | None = None
     drain_seconds: Annotated[float, Field(ge=0, le=3600)] = 1
