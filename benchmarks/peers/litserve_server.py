@@ -1,0 +1,52 @@
+"""LitServe's servers: `python litserve_server.py pipeline|graph`, on the port that PORT names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import litserve
+import pandas as pd
+
+
+class Pipeline(litserve.LitAPI):
+    """The scikit-learn pipeline on a frame of one row."""
+
+    def setup(self, device: str) -> None:
+        """Load it."""
+        self.model = joblib.load(Path(os.environ["FOLDER"]) / "model.joblib")
+
+    def decode_request(self, request: dict[str, Any]) -> pd.DataFrame:
+        """Make a frame of the features."""
+        return pd.DataFrame([request["features"]])
+
+    def predict(self, x: pd.DataFrame) -> float:
+        """Score it."""
+        return float(self.model.predict_proba(x)[0, 1])
+
+    def encode_response(self, output: float) -> dict[str, float]:
+        """Answer the probability."""
+        return {"churn_probability": output}
+
+
+class Graph(litserve.LitAPI):
+    """Our graph with our reasons."""
+
+    def setup(self, device: str) -> None:
+        """Load it."""
+        from our_graph import load_predict
+
+        self.score = load_predict()
+
+    def predict(self, x: Any) -> Any:
+        """Score one customer, as the request's JSON has it."""
+        return self.score(x)
+
+
+if __name__ == "__main__":
+    api = {"pipeline": Pipeline, "graph": Graph}[sys.argv[1]]()
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
+    server.run(host="127.0.0.1", port=int(os.environ["PORT"]), num_api_servers=1, generate_client_file=False)

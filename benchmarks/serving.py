@@ -1,0 +1,202 @@
+"""How fast /predict is under load, beside the same service with less behind it and beside other products.
+
+    python -m benchmarks.serving [--quick] [--peers none|all|NAME ...]
+
+The server runs on processor 0, the load comes from processor 1 (wrk), posting real customers of the sample table; what
+is compared runs in turn, round by round. `--peers` adds mlflow, mlserver, bentoml and litserve, each in an environment
+that the benchmark makes for it, which takes minutes the first time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks import stages
+from benchmarks.comparison import Comparison, compare, summarise, take_in_turn
+from benchmarks.customers import as_request, draw_customers, write_bodies, write_table
+from benchmarks.load import check_tools, put_under_load
+from benchmarks.peers.products import PRODUCTS, serving_product
+from benchmarks.servers import BARE, free_port, serving
+from benchmarks.table import show
+from churn_mlops.config.settings import ArtifactsSettings, Settings
+from churn_mlops.registry.reading import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from benchmarks.load import Load
+    from benchmarks.peers.products import Product
+    from benchmarks.servers import Server
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+ARTIFACTS: Final = REPOSITORY / "artifacts"
+ROUNDS: Final = 3
+CONNECTIONS: Final = (1, 16, 128)
+BESIDE_PEERS: Final = 16
+MEMORY_LIMIT_MB: Final = 110
+OURS: Final = (sys.executable, "-m", "churn_mlops.api")
+
+
+@dataclass(frozen=True)
+class Less:
+    """The service with less behind it.
+
+    Attributes:
+        name: what it still is.
+        kind: what `benchmarks.constants` calls it.
+        path: what is posted to.
+        ready: the path that answers 200 once it serves.
+        wanted: of its requests a second, how many ours should answer.
+    """
+
+    name: str
+    kind: str
+    path: str
+    ready: str
+    wanted: str = ""
+
+
+LESS: Final = (
+    Less("the model call a constant", "model", "/predict", "/ready", "≥ 0.8"),
+    Less("a FastAPI route of the same app that answers a constant", "route", "/constant", "/ready"),
+    Less("uvicorn alone, answering a constant", "uvicorn", "/", "/"),
+)
+
+
+def main() -> None:
+    """Measure, and show."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(options)
+    chosen = options.parse_args()
+    show(list(measure(chosen.quick, chosen.peers)))
+
+
+def add_options(options: argparse.ArgumentParser) -> None:
+    """Add what can be asked of this benchmark."""
+    names = sorted({product.name for product in PRODUCTS})
+    options.add_argument("--quick", action="store_true", help="a second instead of ten for each figure")
+    options.add_argument("--peers", nargs="+", choices=["none", "all", *names], default=["none"])
+
+
+def measure(quick: bool = False, peers: list[str] | None = None) -> Iterator[Comparison]:
+    """Measure the service alone, then beside the peers that are named.
+
+    Raises:
+        SystemExit: what makes the load is not here.
+    """
+    check_tools()
+    seconds = 1 if quick else 10
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bodies = write_bodies(folder / "bodies.txt", (as_request(*pair) for pair in enumerate(draw_customers())))
+        yield from stages.measure(Settings(artifacts=ArtifactsSettings(path=ARTIFACTS)), ROUNDS)
+        yield from _beside_less(folder, bodies, seconds)
+        yield _start(folder)
+        for product in PRODUCTS:
+            if {"all", product.name} & set(peers or ()):
+                yield from _beside_product(product, folder, bodies, seconds)
+
+
+def _beside_less(folder: Path, bodies: Path, seconds: float) -> Iterator[Comparison]:
+    with ExitStack() as stack:
+        ours = stack.enter_context(_serve(folder, OURS))
+        others = [
+            stack.enter_context(
+                _serve(folder, (sys.executable, "-m", "benchmarks.constants", less.kind), less.ready)
+            )
+            for less in LESS
+        ]
+        urls = [f"{ours.address}/predict", *(f"{other.address}{less.path}" for other, less in zip(others, LESS))]
+        for connections in CONNECTIONS:
+            loads = [partial(put_under_load, url, bodies, connections, seconds) for url in urls]
+            rounds = take_in_turn(loads, ROUNDS)
+            yield from _rows(connections, rounds)
+        memory = ours.resident_mb()
+    share = memory / MEMORY_LIMIT_MB
+    yield Comparison("memory of a worker after load", "MB", memory, MEMORY_LIMIT_MB, "the limit", share, "≤ 1")
+
+
+def _rows(connections: int, rounds: list[list[Load]]) -> Iterator[Comparison]:
+    name = f"/predict, {connections} connection{'s' if connections > 1 else ''}"
+    for place, less in enumerate(LESS, start=1):
+        pairs = [(loads[0].requests_per_second, loads[place].requests_per_second) for loads in rounds]
+        yield summarise(name, "/s", pairs, less.name, less.wanted)
+    yield summarise(f"{name}: p99", "ms", [(loads[0].p99_ms, loads[0].p50_ms) for loads in rounds], "its p50", "≤ 3")
+
+
+def _start(folder: Path) -> Comparison:
+    def seconds(command: tuple[str, ...]) -> float:
+        with _serve(folder, command) as server:
+            return server.start_seconds
+
+    return compare(
+        "start of the process to 200 on /ready",
+        "s",
+        partial(seconds, OURS),
+        partial(seconds, (sys.executable, "-c", BARE)),
+        "a bare FastAPI app",
+        ROUNDS,
+    )
+
+
+def _beside_product(product: Product, folder: Path, bodies: Path, seconds: float) -> Iterator[Comparison]:
+    registry = Registry(ARTIFACTS)
+    version = ARTIFACTS / "models" / registry.champion()
+    table = write_table(folder / "customers.csv")
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as own,
+        _serve(folder, OURS) as ours,
+        serving_product(product, table, version, Path(own)) as theirs,
+    ):
+        asked = write_bodies(Path(own) / "bodies.txt", (product.body(*pair) for pair in enumerate(draw_customers())))
+        urls = f"{ours.address}/predict", f"{theirs.address}{product.path}"
+        _check_alike(product, urls, bodies, asked)
+        loads = [
+            partial(put_under_load, url, lines, BESIDE_PEERS, seconds)
+            for url, lines in zip(urls, (bodies, asked), strict=True)
+        ]
+        rounds = [[load.requests_per_second for load in pair] for pair in take_in_turn(loads, ROUNDS)]
+    name = f"/predict, {BESIDE_PEERS} connections"
+    yield summarise(name, "/s", rounds, f"{product.name}: {product.serves}", product.wanted)
+
+
+def _check_alike(product: Product, urls: tuple[str, str], bodies: Path, asked: Path) -> None:
+    """See that what serves our graph answers as we do, reasons and all."""
+    ours, theirs = (_post(url, lines) for url, lines in zip(urls, (bodies, asked), strict=True))
+    if product.serves.startswith("our graph") and ours != theirs:
+        raise RuntimeError(f"{product.name} answers {theirs} where ours answers {ours}.")
+
+
+def _post(url: str, bodies: Path) -> Any:
+    """Post the first body; give what is answered."""
+    with bodies.open("rb") as lines:
+        first = lines.readline()
+    request = urllib.request.Request(url, first, {"Content-Type": "application/json"})  # noqa: S310 - our own address
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own address
+        return json.load(answer)
+
+
+def _serve(folder: Path, command: tuple[str, ...], ready: str = "/ready") -> Any:
+    port = free_port()
+    variables: Mapping[str, str] = {
+        "PORT": str(port),
+        "HOST": "127.0.0.1",
+        "CHURN_MLOPS__SERVING__PORT": str(port),
+        "CHURN_MLOPS__ARTIFACTS__PATH": str(ARTIFACTS),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])),
+    }
+    return serving(command, port, ready, variables, folder / f"{port}.log")
+
+
+if __name__ == "__main__":
+    main()
