@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,18 @@ class Server:
     group: int
     start_seconds: float
 
+    @contextmanager
+    def awake(self) -> Iterator[str]:
+        """Let it run until the block is left; give its address.
+
+        Outside of such blocks it is stopped: some servers poll all the time, and would take from the one measured.
+        """
+        os.killpg(self.group, signal.SIGCONT)
+        try:
+            yield self.address
+        finally:
+            os.killpg(self.group, signal.SIGSTOP)
+
     def resident_mb(self) -> float:
         """Give the resident memory, in MB, of the largest of its processes."""
         return max(_resident_kb(process) for process in _processes(self.group)) / 1000
@@ -51,7 +63,7 @@ class Server:
 def serving(
     command: Sequence[str | Path], port: int, ready: str, variables: Mapping[str, str], log: Path
 ) -> Iterator[Server]:
-    """Run a server on its core until the block is left.
+    """Start a server on its core, asleep, and end it when the block is left.
 
     Args:
         command: what starts it, listening on the port.
@@ -78,7 +90,9 @@ def serving(
             if process.poll() is not None or seconds > GIVE_UP_SECONDS:
                 raise RuntimeError(f"{command[0]} was not ready after {seconds:.0f} s:\n{log.read_text()[-3000:]}")
             time.sleep(0.002)
-        yield Server(f"http://127.0.0.1:{port}", process.pid, time.perf_counter() - began)
+        server = Server(f"http://127.0.0.1:{port}", process.pid, time.perf_counter() - began)
+        os.killpg(server.group, signal.SIGSTOP)
+        yield server
     finally:
         _stop(process)
 
@@ -101,15 +115,14 @@ def is_ready(port: int, path: str = "/ready") -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the whole group to stop, and make it."""
-    for number, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(seconds)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    """Ask the whole group to end, then make it: a server's workers may outlive it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGCONT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _processes(group: int) -> list[Path]:

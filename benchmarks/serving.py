@@ -25,7 +25,7 @@ from benchmarks import stages
 from benchmarks.comparison import Comparison, compare, summarise, take_in_turn
 from benchmarks.customers import as_request, draw_customers, write_bodies, write_table
 from benchmarks.load import check_tools, put_under_load
-from benchmarks.peers.products import PRODUCTS, serving_product
+from benchmarks.peers.products import GRAPH, PRODUCTS, serving_product
 from benchmarks.servers import BARE, free_port, serving
 from benchmarks.table import show
 from churn_mlops.config.settings import ArtifactsSettings, Settings
@@ -116,11 +116,10 @@ def _beside_less(folder: Path, bodies: Path, seconds: float) -> Iterator[Compari
             )
             for less in LESS
         ]
-        urls = [f"{ours.address}/predict", *(f"{other.address}{less.path}" for other, less in zip(others, LESS))]
+        asked = [(ours, "/predict"), *((other, less.path) for other, less in zip(others, LESS, strict=True))]
         for connections in CONNECTIONS:
-            loads = [partial(put_under_load, url, bodies, connections, seconds) for url in urls]
-            rounds = take_in_turn(loads, ROUNDS)
-            yield from _rows(connections, rounds)
+            loads = [partial(_load, *server, bodies, connections, seconds) for server in asked]
+            yield from _rows(connections, take_in_turn(loads, ROUNDS))
         memory = ours.resident_mb()
     share = memory / MEMORY_LIMIT_MB
     yield Comparison("memory of a worker after load", "MB", memory, MEMORY_LIMIT_MB, "the limit", share, "≤ 1")
@@ -159,31 +158,28 @@ def _beside_product(product: Product, folder: Path, bodies: Path, seconds: float
         serving_product(product, table, version, Path(own)) as theirs,
     ):
         asked = write_bodies(Path(own) / "bodies.txt", (product.body(*pair) for pair in enumerate(draw_customers())))
-        urls = f"{ours.address}/predict", f"{theirs.address}{product.path}"
-        _check_alike(product, urls, bodies, asked)
-        loads = [
-            partial(put_under_load, url, lines, BESIDE_PEERS, seconds)
-            for url, lines in zip(urls, (bodies, asked), strict=True)
-        ]
+        both = (ours, "/predict", bodies), (theirs, product.path, asked)
+        answers = [_post_first(*one) for one in both]
+        if product.serves == GRAPH and answers[0] != answers[1]:
+            raise RuntimeError(f"{product.name} answers {answers[1]} where ours answers {answers[0]}.")
+        loads = [partial(_load, *one, BESIDE_PEERS, seconds) for one in both]
         rounds = [[load.requests_per_second for load in pair] for pair in take_in_turn(loads, ROUNDS)]
     name = f"/predict, {BESIDE_PEERS} connections"
     yield summarise(name, "/s", rounds, f"{product.name}: {product.serves}", product.wanted)
 
 
-def _check_alike(product: Product, urls: tuple[str, str], bodies: Path, asked: Path) -> None:
-    """See that what serves our graph answers as we do, reasons and all."""
-    ours, theirs = (_post(url, lines) for url, lines in zip(urls, (bodies, asked), strict=True))
-    if product.serves.startswith("our graph") and ours != theirs:
-        raise RuntimeError(f"{product.name} answers {theirs} where ours answers {ours}.")
+def _load(server: Server, path: str, bodies: Path, connections: int, seconds: float) -> Load:
+    with server.awake() as address:
+        return put_under_load(address + path, bodies, connections, seconds)
 
 
-def _post(url: str, bodies: Path) -> Any:
-    """Post the first body; give what is answered."""
-    with bodies.open("rb") as lines:
-        first = lines.readline()
-    request = urllib.request.Request(url, first, {"Content-Type": "application/json"})  # noqa: S310 - our own address
-    with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own address
-        return json.load(answer)
+def _post_first(server: Server, path: str, bodies: Path) -> Any:
+    """Post the first of the bodies; give what is answered."""
+    with server.awake() as address, bodies.open("rb") as lines:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(address + path, lines.readline(), headers)  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - our own address
+            return json.load(answer)
 
 
 def _serve(folder: Path, command: tuple[str, ...], ready: str = "/ready") -> Any:

@@ -1,8 +1,6 @@
-"""Fits a scikit-learn pipeline on a table, and keeps it as a peer serves it; run in that peer's environment.
+"""Fits our baseline, a scikit-learn pipeline, on a table as it is, and keeps it as a peer serves it; run by that peer.
 
     python pipeline.py mlflow|mlserver|bentoml|litserve TABLE.csv LABEL FOLDER
-
-A logistic regression on scaled numbers and one-hot texts, which is among the fastest that could be served.
 """
 
 from __future__ import annotations
@@ -10,30 +8,26 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import joblib
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from churn_mlops.models.logistic import build_logistic
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+    from churn_mlops.config.settings import Kind
 
 
 def main(peer: str, table: Path, label: str, folder: Path) -> None:
     """Fit, and write what the peer starts from."""
     frame = pd.read_csv(table)
     features, churned = frame.drop(columns=label), frame[label] == "Yes"
-    numbers = features.select_dtypes("number").columns
-    pipeline = make_pipeline(
-        ColumnTransformer(
-            [
-                ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), numbers),
-                ("texts", OneHotEncoder(handle_unknown="ignore"), features.columns.difference(numbers)),
-            ]
-        ),
-        LogisticRegression(max_iter=1000),
-    ).fit(features, churned)
+    kinds: dict[str, Kind] = dict.fromkeys(features, "categorical")
+    kinds.update(dict.fromkeys(features.select_dtypes("number"), "numeric"))
+    pipeline = build_logistic(kinds).fit(features, churned)
     if peer == "mlflow":
         _save_for_mlflow(pipeline, features, folder / "mlflow")
         return
@@ -51,10 +45,15 @@ def _save_for_mlflow(pipeline: Pipeline, features: pd.DataFrame, folder: Path) -
     import mlflow.sklearn
     from mlflow.models import infer_signature
 
-    # without a missing number, whole ones are taken for integers, and a request that leaves out ".0" for another type
-    known = features.dropna().astype({name: float for name in features.select_dtypes("number")})
-    signature = infer_signature(known, pipeline.predict_proba(known))
-    mlflow.sklearn.save_model(pipeline, folder, signature=signature, pyfunc_predict_fn="predict_proba")
+    # numbers as floats: a column of whole ones would be taken for integers, and missing ones refused with a warning
+    known = features.dropna().astype(dict.fromkeys(features.select_dtypes("number"), float))
+    mlflow.sklearn.save_model(
+        pipeline,
+        folder,
+        signature=infer_signature(known, pipeline.predict_proba(known)),
+        pyfunc_predict_fn="predict_proba",
+        skops_trusted_types=["numpy.dtype"],  # what it asks for
+    )
 
 
 if __name__ == "__main__":

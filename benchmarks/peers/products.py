@@ -54,13 +54,10 @@ class Product:
 @contextmanager
 def serving_product(product: Product, table: Path, our_version: Path, folder: Path) -> Iterator[Server]:
     """Install, fit and serve it until the block is left; one worker, on the server's core."""
-    python = Path(peer_python(product.name))
-    command = [python, HERE / "pipeline.py", product.name, table, LABEL, folder]
-    subprocess.run(command, check=True, capture_output=True)
-    port, (program, *arguments) = free_port(), product.command
+    python, port = Path(peer_python(product.name)), free_port()
     variables = {
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": f"{SOURCE}{os.pathsep}{HERE}",
+        "PYTHONPATH": str(SOURCE),
         "FOLDER": str(folder),
         "OUR_VERSION": str(our_version),
         "PORT": str(port),
@@ -71,8 +68,11 @@ def serving_product(product: Product, table: Path, our_version: Path, folder: Pa
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_GRPC_PORT": str(free_port()),
         "MLSERVER_METRICS_PORT": str(free_port()),
-        "MLSERVER_PARALLEL_WORKERS": "0",  # in the server's own process: faster on one core than one beside it
+        "MLSERVER_PARALLEL_WORKERS": "0",  # in the server's own process: on one core faster than one beside it
     }
+    fit = [python, HERE / "pipeline.py", product.name, table, LABEL, folder]
+    subprocess.run(fit, check=True, capture_output=True, env=os.environ | variables)
+    program, *arguments = product.command
     filled = [python.parent / program, *(part.format(port=port, folder=folder) for part in arguments)]
     with serving(filled, port, product.ready, variables, folder / "log.txt") as server:
         yield server
@@ -100,21 +100,21 @@ def _rows(number: int, features: Features) -> dict[str, Any]:
 _MLFLOW: Final = ("mlflow", "models", "serve", "-m", "{folder}/mlflow", "-p", "{port}", "--env-manager", "local")
 _BENTOML: Final = ("bentoml", "serve", "--working-dir", str(HERE), "--host", "127.0.0.1", "--port", "{port}")
 _LITSERVE: Final = ("python", str(HERE / "litserve_server.py"))
-_PIPELINE, _GRAPH = "a scikit-learn pipeline", "our graph and reasons"
+PIPELINE, GRAPH = "our scikit-learn baseline", "our graph and reasons"
 
 PRODUCTS: Final = (
-    Product("mlflow", _PIPELINE, (*_MLFLOW, "--workers", "1"), "/ping", "/invocations", _split, "≥ 40"),
+    Product("mlflow", PIPELINE, (*_MLFLOW, "--workers", "1"), "/ping", "/invocations", _split, "≥ 40"),
     Product(
         "mlserver",
-        _PIPELINE,
+        PIPELINE,
         ("mlserver", "start", "{folder}"),
         "/v2/models/churn/ready",
         "/v2/models/churn/infer",
         _tensors,
         "≥ 40",
     ),
-    Product("bentoml", _PIPELINE, (*_BENTOML, "bentoml_services:Pipeline"), "/readyz", "/predict", _rows, "≥ 40"),
-    Product("litserve", _PIPELINE, (*_LITSERVE, "pipeline"), "/health", "/predict", as_request, "≥ 40"),
-    Product("bentoml", _GRAPH, (*_BENTOML, "bentoml_services:Graph"), "/readyz", "/predict", as_request, "≥ 4"),
-    Product("litserve", _GRAPH, (*_LITSERVE, "graph"), "/health", "/predict", as_request, "≥ 4"),
+    Product("bentoml", PIPELINE, (*_BENTOML, "bentoml_services:Pipeline"), "/readyz", "/predict", _rows, "≥ 40"),
+    Product("litserve", PIPELINE, (*_LITSERVE, "pipeline"), "/health", "/predict", as_request, "≥ 40"),
+    Product("bentoml", GRAPH, (*_BENTOML, "bentoml_services:Graph"), "/readyz", "/predict", as_request, "≥ 4"),
+    Product("litserve", GRAPH, (*_LITSERVE, "graph"), "/health", "/predict", as_request, "≥ 4"),
 )
