@@ -2,8 +2,8 @@
 
     PORT=8000 python -m benchmarks.constants model|route|uvicorn
 
-`model` is the service with the model call replaced by constant scores. `route` adds a FastAPI route to it that answers a
-constant (POST /constant). `uvicorn` is the HTTP server alone, with an application that reads the body and answers.
+`model` is the service with the model call replaced by constant scores. `route` adds a FastAPI route to it that answers
+a constant (POST /constant). `uvicorn` is the HTTP server alone, with an application that reads the body and answers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(kind: str) -> None:
         routes.router.post("/constant")(_constant)
     scores: dict[int, Scores] = {}
 
-    def score(scorer: Scorer, matrix: npt.NDArray[np.float32]) -> Scores:
+    def score(self: Scorer, matrix: npt.NDArray[np.float32]) -> Scores:
         """Answer the same for every row, made once for each number of rows."""
         rows = len(matrix)
         if rows not in scores:

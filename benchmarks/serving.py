@@ -33,6 +33,7 @@ from churn_mlops.registry.reading import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from benchmarks.load import Load
     from benchmarks.peers.products import Product
@@ -111,14 +112,12 @@ def _beside_less(folder: Path, bodies: Path, seconds: float) -> Iterator[Compari
     with ExitStack() as stack:
         ours = stack.enter_context(_serve(folder, OURS))
         others = [
-            stack.enter_context(
-                _serve(folder, (sys.executable, "-m", "benchmarks.constants", less.kind), less.ready)
-            )
+            stack.enter_context(_serve(folder, (sys.executable, "-m", "benchmarks.constants", less.kind), less.ready))
             for less in LESS
         ]
         asked = [(ours, "/predict"), *((other, less.path) for other, less in zip(others, LESS, strict=True))]
         for connections in CONNECTIONS:
-            loads = [partial(_load, *server, bodies, connections, seconds) for server in asked]
+            loads = [partial(_load, server, path, bodies, connections, seconds) for server, path in asked]
             yield from _rows(connections, take_in_turn(loads, ROUNDS))
         memory = ours.resident_mb()
     share = memory / MEMORY_LIMIT_MB
@@ -158,11 +157,11 @@ def _beside_product(product: Product, folder: Path, bodies: Path, seconds: float
         serving_product(product, table, version, Path(own)) as theirs,
     ):
         asked = write_bodies(Path(own) / "bodies.txt", (product.body(*pair) for pair in enumerate(draw_customers())))
-        both = (ours, "/predict", bodies), (theirs, product.path, asked)
+        both = [(ours, "/predict", bodies), (theirs, product.path, asked)]
         answers = [_post_first(*one) for one in both]
         if product.serves == GRAPH and answers[0] != answers[1]:
             raise RuntimeError(f"{product.name} answers {answers[1]} where ours answers {answers[0]}.")
-        loads = [partial(_load, *one, BESIDE_PEERS, seconds) for one in both]
+        loads = [partial(_load, server, path, lines, BESIDE_PEERS, seconds) for server, path, lines in both]
         rounds = [[load.requests_per_second for load in pair] for pair in take_in_turn(loads, ROUNDS)]
     name = f"/predict, {BESIDE_PEERS} connections"
     yield summarise(name, "/s", rounds, f"{product.name}: {product.serves}", product.wanted)
@@ -182,7 +181,7 @@ def _post_first(server: Server, path: str, bodies: Path) -> Any:
             return json.load(answer)
 
 
-def _serve(folder: Path, command: tuple[str, ...], ready: str = "/ready") -> Any:
+def _serve(folder: Path, command: tuple[str, ...], ready: str = "/ready") -> AbstractContextManager[Server]:
     port = free_port()
     variables: Mapping[str, str] = {
         "PORT": str(port),

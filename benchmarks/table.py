@@ -21,9 +21,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def show(rows: Sequence[Comparison]) -> None:
     """Print the rows, and write them to benchmarks/results/."""
-    table = Table(
-        "measured", "ours", "other", "beside", "ratio", "wanted", title="medians of rounds run in turn"
-    )
+    table = Table("measured", "ours", "other", "beside", "ratio", "wanted", title="medians of rounds run in turn")
     for row in rows:
         ours, other = f"{row.ours:.4g} {row.unit}", f"{row.other:.4g} {row.unit}"
         table.add_row(row.name, ours, other, row.beside, f"{row.ratio:.3g}", row.wanted)

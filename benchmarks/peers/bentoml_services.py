@@ -18,7 +18,7 @@ class Pipeline:
     def __init__(self) -> None:
         self.model = joblib.load(Path(os.environ["FOLDER"]) / "model.joblib")
 
-    @bentoml.api
+    @bentoml.api  # type: ignore[untyped-decorator]  # not installed where types are checked
     def predict(self, customers: pd.DataFrame) -> list[float]:
         """Score the rows of a frame."""
         probabilities: list[float] = self.model.predict_proba(customers)[:, 1].tolist()
@@ -30,11 +30,11 @@ class Graph:
     """Our graph with our reasons; on the event loop, where a short call is sooner done than in a thread."""
 
     def __init__(self) -> None:
-        from our_graph import load_predict
+        from benchmarks.peers.our_graph import load_predict
 
         self.score = load_predict()
 
-    @bentoml.api
+    @bentoml.api  # type: ignore[untyped-decorator]  # not installed where types are checked
     async def predict(self, features: dict[str, Any], customer_id: str | None = None) -> dict[str, Any]:
         """Score one customer."""
         return dict(self.score({"customer_id": customer_id, "features": features}))

@@ -12,7 +12,7 @@ import litserve
 import pandas as pd
 
 
-class Pipeline(litserve.LitAPI):
+class Pipeline(litserve.LitAPI):  # type: ignore[misc]  # not installed where types are checked
     """The scikit-learn pipeline on a frame of one row."""
 
     def setup(self, device: str) -> None:
@@ -24,12 +24,12 @@ class Pipeline(litserve.LitAPI):
         return {"churn_probability": float(self.model.predict_proba(pd.DataFrame([x["features"]]))[0, 1])}
 
 
-class Graph(litserve.LitAPI):
+class Graph(litserve.LitAPI):  # type: ignore[misc]  # not installed where types are checked
     """Our graph with our reasons."""
 
     def setup(self, device: str) -> None:
         """Load it."""
-        from our_graph import load_predict
+        from benchmarks.peers.our_graph import load_predict
 
         self.score = load_predict()
 
@@ -40,6 +40,5 @@ class Graph(litserve.LitAPI):
 
 if __name__ == "__main__":
     api = {"pipeline": Pipeline, "graph": Graph}[sys.argv[1]]()
-    # the faster of its two queues, by twice
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
     server.run(host="127.0.0.1", port=int(os.environ["PORT"]), num_api_servers=1, generate_client_file=False)

@@ -1,7 +1,4 @@
-"""Fits our baseline, a scikit-learn pipeline, on a table as it is, and keeps it as a peer serves it; run by that peer.
-
-    python pipeline.py mlflow|mlserver|bentoml|litserve TABLE.csv LABEL FOLDER
-"""
+"""Fits our baseline, a scikit-learn pipeline, on a table as it is, and keeps it as the peer it runs in serves it."""
 
 from __future__ import annotations
 
@@ -22,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def main(peer: str, table: Path, label: str, folder: Path) -> None:
-    """Fit, and write what the peer starts from."""
+    """Fit, and write what the peer (mlflow, mlserver, bentoml, litserve) starts from."""
     frame = pd.read_csv(table)
     features, churned = frame.drop(columns=label), frame[label] == "Yes"
-    kinds: dict[str, Kind] = dict.fromkeys(features, "categorical")
-    kinds.update(dict.fromkeys(features.select_dtypes("number"), "numeric"))
+    numbers = set(features.select_dtypes("number"))
+    kinds: dict[str, Kind] = {str(name): "numeric" if name in numbers else "categorical" for name in features}
     pipeline = build_logistic(kinds).fit(features, churned)
     if peer == "mlflow":
         _save_for_mlflow(pipeline, features, folder / "mlflow")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.customers import Features
     from benchmarks.servers import Server
 
-SOURCE: Final = HERE.parents[1] / "src"
+REPOSITORY: Final = HERE.parents[1]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def serving_product(product: Product, table: Path, our_version: Path, folder: Pa
     python, port = Path(peer_python(product.name)), free_port()
     variables = {
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(SOURCE),
+        "PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}",
         "FOLDER": str(folder),
         "OUR_VERSION": str(our_version),
         "PORT": str(port),
@@ -68,12 +68,12 @@ def serving_product(product: Product, table: Path, our_version: Path, folder: Pa
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_GRPC_PORT": str(free_port()),
         "MLSERVER_METRICS_PORT": str(free_port()),
-        "MLSERVER_PARALLEL_WORKERS": "0",  # in the server's own process: on one core faster than one beside it
+        "MLSERVER_PARALLEL_WORKERS": "0",  # in the server's own process: another one would share its core
     }
-    fit = [python, HERE / "pipeline.py", product.name, table, LABEL, folder]
+    fit: list[str | Path] = [python, HERE / "pipeline.py", product.name, table, LABEL, folder]
     subprocess.run(fit, check=True, capture_output=True, env=os.environ | variables)
     program, *arguments = product.command
-    filled = [python.parent / program, *(part.format(port=port, folder=folder) for part in arguments)]
+    filled: list[str | Path] = [python.parent / program, *(part.format(port=port, folder=folder) for part in arguments)]
     with serving(filled, port, product.ready, variables, folder / "log.txt") as server:
         yield server
 
