@@ -13,9 +13,10 @@ def peer_python(name: str) -> str:
     """Give the Python of the environment that `requirements-<name>.txt` describes; make it where it is not there."""
     folder = HERE / f".venv-{name}"
     python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
+    complete, requirements = folder / "complete", HERE / f"requirements-{name}.txt"
+    if not complete.exists() or complete.read_text() != requirements.read_text():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        wanted = str(HERE / f"requirements-{name}.txt")
-        subprocess.run([python, "-m", "pip", "install", "-q", "-r", wanted], check=True, stderr=subprocess.DEVNULL)
-        (folder / "complete").touch()
+        install: list[str | Path] = [python, "-m", "pip", "install", "-q", "-r", requirements]
+        subprocess.run(install, check=True, stderr=subprocess.DEVNULL)
+        complete.write_text(requirements.read_text())
     return str(python)
