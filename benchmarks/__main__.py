@@ -5,31 +5,20 @@ Not among them, for they take longer: `python -m benchmarks.accuracy` and `pytho
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
+import argparse
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks import images, one_row
+from benchmarks import images, one_row, serving
+from benchmarks.load import check_tools
+from benchmarks.table import show
 
 
 def main() -> None:
-    """Run every benchmark; one that needs what is not here gives no rows."""
-    console = Console()
-    rows = [comparison for measure in (one_row.measure, images.measure) for comparison in measure()]
-    table = Table("measured", "ours", "other", "beside", "ratio", title="medians of rounds run in turn")
-    for row in rows:
-        table.add_row(
-            row.name, f"{row.ours:.4g} {row.unit}", f"{row.other:.4g} {row.unit}", row.beside, f"{row.ratio:.3g}"
-        )
-    console.print(table)
-    results = Path(__file__).parent / "results"
-    results.mkdir(exist_ok=True)
-    stamp = datetime.now(UTC)
-    (results / f"{stamp:%Y%m%dT%H%M%SZ}.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    """Run every benchmark; the images' gives no rows where no engine answers."""
+    options = argparse.ArgumentParser(description=__doc__)
+    serving.add_options(options)
+    chosen = options.parse_args()
+    check_tools()
+    show([*one_row.measure(), *images.measure(), *serving.measure(chosen.quick, chosen.peers)])
 
 
 if __name__ == "__main__":

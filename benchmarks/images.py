@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.comparison import Comparison, compare
+from benchmarks.servers import BARE, free_port, is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,11 +20,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 BASE = "python:3.13-slim-trixie"
 IMAGE = "churn-mlops-bench"
 BUILDS, STARTS = 3, 7
-
-BARE = (
-    "import uvicorn; from fastapi import FastAPI; app = FastAPI(); "
-    "app.get('/ready')(lambda: {'status': 'ready'}); uvicorn.run(app, host='0.0.0.0')"
-)
 
 
 def measure() -> Iterator[Comparison]:
@@ -81,25 +76,14 @@ def _size(image: str) -> float:
 
 
 def _seconds_to_ready(image: str, *command: str) -> float:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     name = f"{IMAGE}-{port}"
     start = time.perf_counter()
     run = ["docker", "run", "-d", "--rm", "--name", name, "-p", f"127.0.0.1:{port}:8000", image, *command]
     subprocess.run(run, check=True, capture_output=True)
     try:
-        while not _is_ready(port):
+        while not is_ready(port):
             time.sleep(0.005)
         return time.perf_counter() - start
     finally:
         subprocess.run(["docker", "rm", "-f", name], check=True, capture_output=True)
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            connection.sendall(b"GET /ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
-            return connection.recv(64).startswith(b"HTTP/1.1 200")
-    except OSError:
-        return False

@@ -18,13 +18,13 @@ def peer_python(name: str, where: Path = HERE) -> str:
     """
     folder = where / f".venv-{name}"
     python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
+    complete, requirements = folder / "complete", where / f"requirements-{name}.txt"
+    if not complete.exists() or complete.read_text() != requirements.read_text():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        wanted = str(where / f"requirements-{name}.txt")
         # of dozens of packages, uv makes seconds where pip takes a minute
         with_pip = [str(python), "-m", "pip", "install", "--no-compile"]
         with_uv = ["uv", "pip", "install", "--python", str(python)]
         install = with_uv if shutil.which("uv") else with_pip
-        subprocess.run([*install, "-q", "-r", wanted], check=True, stderr=subprocess.DEVNULL)
-        (folder / "complete").touch()
+        subprocess.run([*install, "-q", "-r", str(requirements)], check=True, stderr=subprocess.DEVNULL)
+        complete.write_text(requirements.read_text())
     return str(python)
