@@ -13,13 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import images, one_row
+from benchmarks import batch, images, one_row
 
 
 def main() -> None:
     """Run every benchmark; one that needs what is not here gives no rows."""
     console = Console()
-    rows = [comparison for measure in (one_row.measure, images.measure) for comparison in measure()]
+    rows = [comparison for measure in (one_row.measure, batch.measure, images.measure) for comparison in measure()]
     table = Table("measured", "ours", "other", "beside", "ratio", title="medians of rounds run in turn")
     for row in rows:
         table.add_row(
