@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import images, one_row, serving
+from benchmarks import batch, images, one_row, serving
 from benchmarks.load import check_tools
 from benchmarks.table import show
 
 
 def main() -> None:
-    """Run every benchmark; the images' gives no rows where no engine answers."""
+    """Run every benchmark; one that needs what is not here gives no rows."""
     options = argparse.ArgumentParser(description=__doc__)
     serving.add_options(options)
     chosen = options.parse_args()
     check_tools()
-    show([*one_row.measure(), *images.measure(), *serving.measure(chosen.quick, chosen.peers)])
+    rows = [*one_row.measure(), *batch.measure(), *images.measure(), *serving.measure(chosen.quick, chosen.peers)]
+    show(rows)
 
 
 if __name__ == "__main__":
