@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from email.message import Message
 
 FEATURES: Final[dict[str, Any]] = {
@@ -64,11 +65,11 @@ class Request:
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """Answers as its script says, reply by reply; the last one again and again."""
+    """Answers as its script says, reply by reply; the last one again and again. One may depend on the request's body."""
 
     daemon_threads = True
 
-    def __init__(self, script: list[Reply], port: int = 0) -> None:
+    def __init__(self, script: list[Reply | Callable[[bytes], Reply]], port: int = 0) -> None:
         self.script = script
         self.requests: list[Request] = []
         self.lock = threading.Lock()
@@ -92,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         with self.server.lock:
             reply = self.server.script[min(len(self.server.requests), len(self.server.script) - 1)]
+            if callable(reply):
+                reply = reply(body)
             self.server.requests.append(Request(self.command, self.path, self.headers, body, time.monotonic()))
         time.sleep(reply.hang_seconds)
         content = reply.content if isinstance(reply.content, bytes) else json.dumps(reply.content).encode()
