@@ -65,7 +65,7 @@ class Request:
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """Answers as its script says, reply by reply; the last one again and again. One may depend on the request's body."""
+    """Answers as its script says, the last reply again and again; one may depend on the request's body."""
 
     daemon_threads = True
 
