@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from email.message import Message
 
 FEATURES: Final[dict[str, Any]] = {
@@ -64,16 +65,19 @@ class Request:
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """Answers as its script says, reply by reply; the last one again and again."""
+    """Answers as its script says, the last reply again and again; one may depend on the request's body."""
 
     daemon_threads = True
 
-    def __init__(self, script: list[Reply], port: int = 0) -> None:
+    def __init__(self, script: list[Reply | Callable[[bytes], Reply]], port: int = 0) -> None:
         self.script = script
         self.requests: list[Request] = []
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Handler)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def handle_error(self, *_: object) -> None:
+        """Take it as it comes: clients that give up are what some tests are about."""
 
     @property
     def url(self) -> str:
@@ -89,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         with self.server.lock:
             reply = self.server.script[min(len(self.server.requests), len(self.server.script) - 1)]
+            if callable(reply):
+                reply = reply(body)
             self.server.requests.append(Request(self.command, self.path, self.headers, body, time.monotonic()))
         time.sleep(reply.hang_seconds)
         content = reply.content if isinstance(reply.content, bytes) else json.dumps(reply.content).encode()

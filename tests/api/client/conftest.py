@@ -24,7 +24,7 @@ def serve() -> Iterator[Callable[..., ScriptedServer]]:
     """Start scripted servers, until the test ends."""
     started: list[ScriptedServer] = []
 
-    def start(*script: Reply, port: int = 0) -> ScriptedServer:
+    def start(*script: Reply | Callable[[bytes], Reply], port: int = 0) -> ScriptedServer:
         started.append(ScriptedServer(list(script), port))
         return started[-1]
 
