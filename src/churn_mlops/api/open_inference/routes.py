@@ -67,7 +67,7 @@ _BINARY: Final = {
         "schema": {
             "type": "string",
             "format": "binary",
-            "description": "The JSON, and behind it tensors in binary form.",
+            "description": "JSON, and behind it tensors in binary form.",
         }
     }
 }
