@@ -96,13 +96,14 @@ async def predict_batch(request: Request) -> Response:
     parts = intake.close()
     scores = await score(served, parts)
     answers = answer(served, parts, scores, reasons)
+    headers = {"X-Model-Version": served.version}
     if not _prefers_csv(request.headers.getlist("accept")):
-        return Parts(await turns.take(write_json(answers)), _JSON, served.headers)
+        return Parts(await turns.take(write_json(answers)), _JSON, headers)
     manifest = served.scorer.manifest
     features = len(manifest.signature.features)
     by_profit = manifest.decision.mode == "profit"
     lines = await turns.take(write_csv(answers, min(reasons or features, features), by_profit))
-    return Parts(lines, f"{_CSV}; charset=utf-8; header=present", served.headers)
+    return Parts(lines, f"{_CSV}; charset=utf-8; header=present", headers)
 
 
 def _read(body: bytes, served: ServedModel, intake: Intake, content_type: str) -> Generator[None]:

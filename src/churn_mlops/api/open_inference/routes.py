@@ -24,7 +24,7 @@ from churn_mlops.api.open_inference.messages import (
 )
 from churn_mlops.api.open_inference.tensors import inflate
 from churn_mlops.api.responses import shorten
-from churn_mlops.api.routes import find_served, ready
+from churn_mlops.api.routes import VERSION_HEADER, find_served, ready
 from churn_mlops.errors import ChurnMlopsError, UnknownModel
 
 if TYPE_CHECKING:
@@ -62,10 +62,20 @@ def _describe_errors(**statuses: str) -> dict[int | str, dict[str, Any]]:
 
 _UNREADY: Final = _describe_errors(s503="No model is loaded.")
 _UNKNOWN: Final = _describe_errors(s404="There is no such model or version.") | _UNREADY
+_BINARY: Final = {
+    "application/octet-stream": {
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": "JSON, and behind it tensors in binary form.",
+        }
+    }
+}
 _INFER: Final[dict[str, Any]] = {
     "response_model": InferResponse,
     "response_description": "The outputs, row by row; in binary form where that was asked for.",
-    "responses": _UNKNOWN
+    "responses": {200: {"headers": VERSION_HEADER, "content": _BINARY}}
+    | _UNKNOWN
     | _describe_errors(
         s400="The body is no JSON, or not of the protocol.",
         s413="The body is larger than serving.max_body_bytes.",
@@ -74,7 +84,7 @@ _INFER: Final[dict[str, Any]] = {
     "openapi_extra": {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/InferRequest"}}},
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/InferRequest"}}} | _BINARY,
         },
         "parameters": [
             {
