@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import urllib.request
@@ -100,6 +101,7 @@ def measure(quick: bool = False, peers: list[str] | None = None) -> Iterator[Com
         SystemExit: what makes the load is not here.
     """
     check_tools()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the servers are ended on the way out
     seconds = 2 if quick else 10
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
