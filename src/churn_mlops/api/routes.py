@@ -107,7 +107,7 @@ async def predict(request: Request) -> Response:
     if shadow is not None:
         shadow.offer(served, request.scope["request_id"], customer["features"], answer["churn_probability"])
     response = Response(to_json(answer), media_type="application/json")
-    response.raw_headers.append(served.header)  # a mapping of headers would take a microsecond to be encoded
+    response.raw_headers.append(served.header)
     return response
 
 
