@@ -124,8 +124,8 @@ def test_connections_leave_room_for_other_files(sample_artifacts: Path, tmp_path
         read = partial(_read_whole_lines, log)
         limit = wait_for_line(read, "the limit on open files allows fewer connections than configured")
         assert (limit["connections"], limit["max_connections"], limit["open_files"]) == (22, 4096, 150)
-        started = wait_for_line(read, "running on")
-        address = started["message"].split()[2]
+        started = wait_for_line(read, "Uvicorn running on")
+        address = started["message"].split()[3]
         connections = [connect(stack, address, b"") for _ in range(40)]
         assert [connection.recv(65536)[:13] for connection in connections[22:]] == [b"HTTP/1.1 503 "] * 18
         connections[0].sendall(PROBE)
