@@ -139,11 +139,11 @@ def test_what_a_killed_service_left_is_cleared_away(monkeypatch: pytest.MonkeyPa
     for name in ("churn-mlops-killed", "churn-mlops-new", "someone-elses"):
         (tmp_path / name).mkdir()
     with shared_folder() as running:
-        monkeypatch.delenv(FOLDER_VARIABLE)
+        del os.environ[FOLDER_VARIABLE]
         for path in tmp_path.iterdir():
             if path.name != "churn-mlops-new":
                 os.utime(path, (0, 0))
         with shared_folder() as folder:
             left = {path.name for path in tmp_path.iterdir()}
-        monkeypatch.setenv(FOLDER_VARIABLE, str(running))
+        os.environ[FOLDER_VARIABLE] = str(running)
     assert left == {"churn-mlops-new", "someone-elses", running.name, folder.name}

@@ -7,6 +7,8 @@ import re
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -19,12 +21,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from churn_mlops.api.metrics import METRICS
+from churn_mlops.api.metrics import METRICS, Metrics
 from churn_mlops.config.settings import ArtifactsSettings, ServingSettings, Settings
 from churn_mlops.registry.writing import promote
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     from fastapi import FastAPI
@@ -295,6 +296,44 @@ def test_what_is_in_flight_is_seen(start_service: StartService, sample_artifacts
     assert after[("process_cpu_seconds_total",)] > 0
     assert after[("process_open_fds",)] > 3
     assert abs(after[("process_start_time_seconds",)] - started_at) < 5
+
+
+DIE_BUSY = """
+import os, sys
+from pathlib import Path
+from churn_mlops.api.metrics import Metrics
+metrics = Metrics()
+metrics.share(Path(sys.argv[1]))
+metrics.begin()
+metrics.scored(0.5, True, {"missing": ["tenure"], "unseen_category": [], "out_of_range": []})
+os._exit(1)
+"""
+
+
+def test_a_successor_is_not_busy_with_what_the_dead_one_did(tmp_path: Path) -> None:
+    """What was in flight in a worker that died is not any more; what it had counted is."""
+    subprocess.run([sys.executable, "-c", DIE_BUSY, str(tmp_path)], check=False)
+    successor = Metrics()
+    successor.share(tmp_path)
+    (worker,) = successor.of_all_workers()
+    names = ("http_requests_in_flight", "churn_predicted")
+    assert [worker.values[worker.places[f"churn_mlops_{name}",]] for name in names] == [0, 1]
+
+
+def test_of_a_dead_worker_only_counters_count(
+    monkeypatch: pytest.MonkeyPatch,
+    serve_settings: Callable[[Settings], Ask],
+    sample_artifacts: Path,
+    tmp_path: Path,
+) -> None:
+    """Nor is its process described; another worker's scrape sees that at once."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    ask = serve_settings(Settings(artifacts=ArtifactsSettings(path=sample_artifacts)))
+    subprocess.run([sys.executable, "-c", DIE_BUSY, str(tmp_path)], check=False)
+    samples = scrape(ask)
+    assert (samples[("http_requests_in_flight",)], samples[("churn_predicted_total",)]) == (0, 1)
+    assert samples["input_problems_total", "tenure", "missing"] == 1
+    assert list(named(samples, "process_open_fds")) == [("0",)]
 
 
 WORKERS = 2
