@@ -35,8 +35,8 @@ router = APIRouter()
 
 _CSV, _JSON = "text/csv", "application/json"
 _NICER: Final = 5
-_FEW: Final = 256
-"""Rows that are scored sooner than a turn of the event loop ends, and than a thread would have begun."""
+_FEW: Final = 16
+"""Rows that are scored about as soon as a thread would have begun; with a slow model, not much later."""
 
 
 class BatchAnswer(TypedDict):
