@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(batch.router)
     app.include_router(metrics_router)
     app.include_router(open_inference)
-    app.add_middleware(DirectRoutes, routes=DIRECT)
+    app.add_middleware(DirectRoutes, routes=DIRECT | batch.DIRECT)
     app.add_middleware(protect, read_settings)
     app.add_middleware(AccessLog)
     if traces:

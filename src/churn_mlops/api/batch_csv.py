@@ -134,16 +134,16 @@ def write_csv(
     parts = [_join([names])]
     for some in answers:
         yield
-        parts.append(_join(zip(*_columns(some, reasons, money), strict=True)))
+        parts.append(_join(zip(*_columns(some, money), strict=True)))
         yield
     return parts
 
 
 def _join(lines: Iterable[Sequence[str]]) -> bytes:
-    return "".join(f"{','.join(line)}\r\n" for line in lines).encode()
+    return ("\r\n".join(map(",".join, lines)) + "\r\n").encode()
 
 
-def _columns(answers: list[PredictionRecord], reasons: int, money: Sequence[str]) -> Iterator[Sequence[str]]:
+def _columns(answers: list[PredictionRecord], money: Sequence[str]) -> Iterator[Sequence[str]]:
     """Write the fields of some lines, column by column."""
     yield [_write_field(str(answer.customer_id)) if answer.customer_id is not None else "" for answer in answers]
     yield _write([answer.churn_probability for answer in answers])
@@ -151,9 +151,9 @@ def _columns(answers: list[PredictionRecord], reasons: int, money: Sequence[str]
     yield [answer.risk_band for answer in answers]
     for name in ("threshold", *money):
         yield _write([getattr(answer.decision, name) for answer in answers])
-    for place in range(reasons):
-        yield [_write_text(answer.reasons[place].text) for answer in answers]
-        yield _write([answer.reasons[place].contribution for answer in answers])
+    for reason in zip(*(answer.reasons for answer in answers), strict=True):
+        yield [_write_text(one.text) for one in reason]
+        yield _write([one.contribution for one in reason])
     qualities: list[Any] = [answer.input_quality for answer in answers]
     for name in ("missing", "unseen_category", "out_of_range"):
         yield [_write_text("; ".join(quality[name])) if quality[name] else "" for quality in qualities]

@@ -38,7 +38,7 @@ class BatchSchema:
         self._known = frozenset(signature.names)
         # of one name it would give the value alone
         self._pick: Callable[[dict[str, Any]], tuple[Any, ...]] = (
-            itemgetter(*signature.names) if len(signature.names) > 1 else lambda given: tuple(given.values())
+            itemgetter(*signature.names) if len(signature.names) > 1 else lambda given: (given[signature.names[0]],)
         )
         self._columns = [_FEATURE_VALUES[feature.kind] for feature in signature.features]
 
@@ -51,12 +51,16 @@ class BatchSchema:
             features = row.get("features")
             if type(features) is not dict:
                 return None
-            if features.keys() == self._known:
-                by_row.append(self._pick(features))
-            elif features.keys() < self._known:
-                by_row.append(tuple(map(features.get, self._names)))
+            try:
+                given = self._pick(features)
+            except KeyError:  # some are absent, and others may not be features
+                if not features.keys() < self._known:
+                    return None
+                given = tuple(map(features.get, self._names))
             else:
-                return None
+                if len(features) > len(given):
+                    return None
+            by_row.append(given)
         return self.read_columns(
             [row.get("customer_id") for row in rows],
             [row.get("customer_value") for row in rows],

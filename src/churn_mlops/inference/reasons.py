@@ -72,27 +72,25 @@ class Explainer:
         """Do the same for customers whose values come by feature, in the signature's order."""
         order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, : count or None]
         sizes = np.take_along_axis(contributions, order, axis=1)
-        features = self._features
-        return [
-            [
-                ReasonRecord(features[place][0], values[place], size, _texts_of(features[place], size)[values[place]])
-                for place, size in zip(*strongest, strict=True)
-            ]
-            for values, *strongest in zip(zip(*columns, strict=True), order.tolist(), sizes.tolist(), strict=True)
-        ]
+        explained = []
+        for values, places, sizes_of in zip(zip(*columns, strict=True), order.tolist(), sizes.tolist(), strict=True):
+            reasons = []
+            for place, size in zip(places, sizes_of):  # noqa: B905 - they are as long, and this is the innermost loop
+                name, raises, lowers, leaves = self._features[place]
+                texts = raises if size > 0 else lowers if size < 0 else leaves
+                value = values[place]
+                reasons.append(ReasonRecord(name, value, size, texts[value]))
+            explained.append(reasons)
+        return explained
 
     def _explain(self, place: int, value: Value, contribution: float) -> Reason:
-        feature = self._features[place]
-        text = _texts_of(feature, contribution)[value]
-        return {"feature": feature[0], "value": value, "contribution": contribution, "text": text}
+        name, raises, lowers, leaves = self._features[place]
+        texts = raises if contribution > 0 else lowers if contribution < 0 else leaves
+        return {"feature": name, "value": value, "contribution": contribution, "text": texts[value]}
 
 
 _Unfolded = tuple[str, "_Texts", "_Texts", "_Texts"]
 """A feature's name, and its texts where it raises the risk, lowers it, and leaves it as it is."""
-
-
-def _texts_of(feature: _Unfolded, contribution: float) -> _Texts:
-    return feature[1] if contribution > 0 else feature[2] if contribution < 0 else feature[3]
 
 
 def _unfold(feature: Feature) -> _Unfolded:
