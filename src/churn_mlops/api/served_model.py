@@ -45,11 +45,6 @@ class ServedModel:
         return b"x-model-version", self.version.encode()
 
     @cached_property
-    def headers(self) -> dict[str, str]:
-        """The same as a mapping, for answers that are many times longer."""
-        return {"X-Model-Version": self.version}
-
-    @cached_property
     def batch_schema(self) -> BatchSchema:
         """The schema of requests for many customers."""
         return BatchSchema(self.scorer.manifest.signature, self.schema.fields)
