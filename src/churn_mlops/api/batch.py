@@ -99,14 +99,13 @@ async def predict_batch(request: Request) -> Response:
     parts = intake.close()
     scores = await score(served, parts)
     answers = answer(served, parts, scores, reasons)
-    headers = {"X-Model-Version": served.version}
     if not _prefers_csv(request.headers.getlist("accept")):
-        return Parts(await turns.take(write_json(answers)), _JSON, headers)
+        return Parts(await turns.take(write_json(answers)), _JSON, served.headers)
     manifest = served.scorer.manifest
     features = len(manifest.signature.features)
     by_profit = manifest.decision.mode == "profit"
     lines = await turns.take(write_csv(answers, min(reasons or features, features), by_profit))
-    return Parts(lines, f"{_CSV}; charset=utf-8; header=present", headers)
+    return Parts(lines, f"{_CSV}; charset=utf-8; header=present", served.headers)
 
 
 def _read(body: bytes, served: ServedModel, intake: Intake, content_type: str) -> Generator[None]:

@@ -55,7 +55,7 @@ async def infer(
         head["id"] = request["id"]
     rows = len(scores.probability)
     described = {name: served.tensors.describe_output(name, rows, reasons) for name in outputs}
-    return _compose(head, described, outputs, pieces, {"X-Model-Version": served.version})
+    return _compose(head, described, outputs, pieces, served.headers)
 
 
 def _compose(
