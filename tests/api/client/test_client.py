@@ -150,7 +150,7 @@ def test_the_example_in_the_readme_works(
     """Word for word, but for the address."""
     _, url, _ = start_service(sample_artifacts)
     readme = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (example,) = re.findall(r"## From Python\n+```python\n(.*?)```", readme, re.DOTALL)
     assert "http://127.0.0.1:8000" in example
     customers = ({"customer_id": number, "features": FEATURES} for number in range(3))
     exec(  # noqa: S102 - our own text
