@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+from starlette.datastructures import State
 from uvicorn.server import ServerState
 
 from churn_mlops.api.access_log import AccessLog
 from churn_mlops.api.load import Load
+from churn_mlops.api.metrics import Metrics
 from churn_mlops.api.protocol import LimitedProtocol
 from churn_mlops.config.settings import ServingSettings
 
@@ -34,14 +36,19 @@ class SlowService:
     """Reads a request's body and answers its path once it is let; probes are answered at once."""
 
     def __init__(self) -> None:
-        self.state = type("State", (), {"served": None})()
+        self.state = State({"served": None, "metrics": Metrics()})
+        self.stack = AccessLog(self.answer)
         self.let = asyncio.Event()
         self.begun: list[str] = []
         self.cancelled = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request, and log it."""
         scope["app"] = self
+        await self.stack(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         self.begun.append(scope["path"])
         try:
             while scope["path"] != "/closed" and (await receive()).get("more_body"):
@@ -89,7 +96,7 @@ async def settle() -> None:
 async def serving(**limits: Any) -> AsyncIterator[Serving]:
     """Listen with limits."""
     load, state, service = Load(ServingSettings(**limits)), ServerState(), SlowService()
-    config = uvicorn.Config(AccessLog(service), log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(service, log_config=None, access_log=False, ws="none")
     make = partial(LimitedProtocol, load, config=config, server_state=state, app_state={})
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
