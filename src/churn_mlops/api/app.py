@@ -101,7 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     handle_errors(app)
 
     def openapi() -> dict[str, Any]:
-        document = build_openapi(app, app.state.served.schema if app.state.served else None)
+        document = build_openapi(app, app.state.served)
         if app.state.needs_key:
             document_keys(document, app.state.settings.serving.open_paths)
         return document

@@ -9,13 +9,14 @@ from fastapi.openapi.utils import get_openapi
 
 from churn_mlops.api.batch_csv import write_example
 from churn_mlops.api.open_inference.inference import build_example, describe_request
+from churn_mlops.api.protocol import NEVER_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from fastapi import FastAPI
 
-    from churn_mlops.api.request_schema import RequestSchema
+    from churn_mlops.api.served_model import ServedModel
 
 _ATTRIBUTES: Final = "\n\nAttributes:\n"
 
@@ -38,28 +39,31 @@ _BATCH: Final[dict[str, Any]] = {
 }
 
 
-def build_openapi(app: FastAPI, schema: RequestSchema | None) -> dict[str, Any]:
+def build_openapi(app: FastAPI, served: ServedModel | None) -> dict[str, Any]:
     """Build the document for the model being served (None: for none)."""
     document: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
     )
-    request = schema.json_schema() if schema else dict(_WITHOUT_MODEL)
+    request = served.schema.json_schema() if served else dict(_WITHOUT_MODEL)
+    infer_request = describe_request(served.tensors if served else None)
     schemas = document["components"]["schemas"]
     for known in schemas.values():
         _lift_attributes(known)
     _drop_unused_answers(document)
-    for name, known in (("PredictRequest", request), ("InferRequest", describe_request())):
+    _document_limits(document)
+    for name, known in (("PredictRequest", request), ("InferRequest", infer_request)):
         schemas.update(known.pop("$defs", {}))
         schemas[name] = known
     schemas["BatchRequest"] = _BATCH
-    if schema:
-        example = schema.example()
+    if served:
+        example = served.schema.example()
         _content(document, "/predict")["application/json"]["example"] = example
         batch = _content(document, "/predict/batch")
         batch["application/json"]["example"] = {"customers": [example]}
         batch["text/csv"]["example"] = write_example(example)
         for path in (path for path in document["paths"] if path.endswith("/infer")):
             _content(document, path)["application/json"]["example"] = build_example(example["features"])
+        _name_model(document, app.state.settings.serving.model_name, served.version)
     return document
 
 
@@ -68,21 +72,45 @@ def _content(document: dict[str, Any], path: str) -> dict[str, Any]:
     return content
 
 
+def _name_model(document: dict[str, Any], name: str, version: str) -> None:
+    """Say in the document what the model and its version are called, wherever the address names them."""
+    known: dict[str, dict[str, Any]] = {"model_name": {"enum": [name]}, "model_version": {"examples": [version]}}
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        for parameter in operation.get("parameters", ()):
+            parameter["schema"].update(known.get(parameter["name"], {}))
+
+
 def document_keys(document: dict[str, Any], open_paths: Collection[str]) -> None:
     """Add to the document that an API key is needed, in either of two headers, except on some paths."""
     document["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
-    refusal = {
-        "description": "There is no API key, or it is not known.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}},
-    }
+    refusal = _describe_refusal("There is no API key, or it is not known.")
     for path, operations in document["paths"].items():
         if path not in open_paths:
             for operation in operations.values():
                 operation["security"] = [{"bearer": []}, {"key": []}]
                 operation["responses"]["401"] = refusal
+
+
+def _document_limits(document: dict[str, Any]) -> None:
+    """Add what the connection itself answers: to a body that does not arrive in time, and to more than can be done."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            answers = operation["responses"]
+            if method == "post":
+                answers["408"] = _describe_refusal("The body did not arrive in time.")
+            if path.encode() not in NEVER_REFUSED:
+                too_much = "There is too much to do, or it took too long; Retry-After says when to ask again."
+                described = answers.setdefault("503", _describe_refusal(too_much))
+                if described["description"] != too_much:
+                    described["description"] += f" {too_much}"
+
+
+def _describe_refusal(text: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ErrorAnswer"}
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 
 def _drop_unused_answers(document: dict[str, Any]) -> None:

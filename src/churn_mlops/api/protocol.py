@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GIVEN_UP: Final = "churn_mlops.given_up"
 """Where a request's scope says why its work was cancelled."""
 
-_NEVER_REFUSED: Final = frozenset({b"/health", b"/ready", b"/metrics", b"/v2/health/live", b"/v2/health/ready"})
+NEVER_REFUSED: Final = frozenset({b"/health", b"/ready", b"/metrics", b"/v2/health/live", b"/v2/health/ready"})
 """What an overloaded service has to answer, or it is taken for a dead one."""
 
 _LONG_BYTES: Final = 65536
@@ -116,7 +116,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin a request, whose body may come later, or refuse it."""
         self._stage = _BODY
         waits = self.cycle is not None and not self.cycle.response_complete
-        if waits or self._load.admits(self.loop) or self.url.partition(b"?")[0] in _NEVER_REFUSED:
+        if waits or self._load.admits(self.loop) or self.url.partition(b"?")[0] in NEVER_REFUSED:
             super().on_headers_complete()
         else:
             self._refuse()
@@ -138,7 +138,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
-            admitted = self._load.admits(self.loop) or cycle.scope["raw_path"] in _NEVER_REFUSED
+            admitted = self._load.admits(self.loop) or cycle.scope["raw_path"] in NEVER_REFUSED
             self._load.refused += not admitted
             self._start_asgi_task(cycle, app if admitted else _refuse)
         else:  # uvicorn would set a timer here; the sweep does without

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
+_MOST_REASONS: Final = 999_999_999
 REASONS: Final[dict[str, Any]] = {
     "name": "reasons",
     "in": "query",
     "description": "How many reasons, strongest first; 0 for all. Without it, as many as serving.reasons says.",
-    "schema": {"type": "integer", "minimum": 0},
+    "schema": {"type": "integer", "minimum": 0, "maximum": _MOST_REASONS},
 }
 VERSION_HEADER: Final[dict[str, Any]] = {
     "X-Model-Version": {"schema": {"type": "string"}, "description": "Which version answered."}
@@ -122,7 +123,7 @@ def count_reasons(request: Request) -> int:
         settings: ServingSettings = request.app.state.settings.serving
         return settings.reasons
     if not re.fullmatch("[0-9]{1,9}", asked):
-        raise InvalidParameter("reasons", shorten(asked), "a whole number from 0 to 999999999")
+        raise InvalidParameter("reasons", shorten(asked), f"a whole number from 0 to {_MOST_REASONS}")
     return int(asked)
 
 

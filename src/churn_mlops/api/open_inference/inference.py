@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from churn_mlops.api.batch import Parts, answer, score
 from churn_mlops.api.batch_intake import Part
 from churn_mlops.api.open_inference.messages import InferRequest
-from churn_mlops.api.open_inference.model import read_output
+from churn_mlops.api.open_inference.model import TensorModel, read_output
 from churn_mlops.api.open_inference.tensors import BYTES, cut_binary, refuse, split_body, write_values
 from churn_mlops.api.responses import shorten
 from churn_mlops.errors import FeatureSchemaMismatch, InvalidParameter, MalformedRequest
@@ -158,9 +158,13 @@ def _select_outputs(served: ServedModel, request: InferRequest) -> dict[str, boo
     return {name: forms.get(name, default) is True for name in names}
 
 
-def describe_request() -> dict[str, Any]:
-    """Give the JSON schema of a request, its parts under `#/components/schemas/`."""
-    return _REQUEST.json_schema(ref_template="#/components/schemas/{model}")
+def describe_request(tensors: TensorModel | None) -> dict[str, Any]:
+    """Give the JSON schema of a request to a model (None: not known yet), its parts under `#/components/schemas/`."""
+    schema = _REQUEST.json_schema(ref_template="#/components/schemas/{model}")
+    if tensors:
+        for part, names in (("InferInput", tensors.inputs), ("RequestedOutput", tensors.outputs)):
+            schema["$defs"][part]["properties"]["name"]["enum"] = names
+    return schema
 
 
 def build_example(features: Mapping[str, Value]) -> InferRequest:

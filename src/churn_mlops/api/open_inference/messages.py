@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
+
+from churn_mlops.api.open_inference.tensors import DATATYPES
 
 Parameters = dict[str, Any]
 """What goes beyond the protocol, by name; what a server does not know, it ignores."""
 
 Dimension = Annotated[int, Field(ge=0, lt=2**63)]
+_ROWS = {"type": "integer", "minimum": 1}
+_SHAPE = {"type": "array", "prefixItems": [_ROWS, {"const": 1}], "minItems": 1, "maxItems": 2}
+"""[rows] or [rows, 1]: documented here, and checked later, where the refusal can name the tensor."""
 
 
 class _Message(BaseModel):
@@ -72,8 +77,8 @@ class InferInput(TypedDict):
     """A feature of all rows: its values under `data`, or in the body after the JSON."""
 
     name: str
-    shape: list[Dimension]
-    datatype: str
+    shape: Annotated[list[Dimension], WithJsonSchema(_SHAPE)]
+    datatype: Annotated[str, WithJsonSchema({"type": "string", "enum": DATATYPES})]
     parameters: NotRequired[Parameters | None]
     data: NotRequired[list[Any] | None]
 
@@ -90,7 +95,7 @@ class InferRequest(TypedDict):
 
     id: NotRequired[str | None]
     parameters: NotRequired[Parameters | None]
-    inputs: list[InferInput]
+    inputs: Annotated[list[InferInput], Field(json_schema_extra={"minItems": 1})]
     outputs: NotRequired[list[RequestedOutput] | None]
 
 

@@ -55,6 +55,16 @@ class TensorModel:
             "reasons": (BYTES, [-1, -1]),
         }
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of what it takes."""
+        return tuple(self._inputs)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what it gives."""
+        return tuple(self._outputs)
+
     def describe(self, name: str, version: str) -> ModelMetadata:
         """Describe the tensors, under the name that the model is served by."""
         return ModelMetadata(
@@ -76,7 +86,7 @@ class TensorModel:
         Raises:
             FeatureSchemaMismatch: some are not.
         """
-        _check_names("an input", names, tuple(self._inputs))
+        _check_names("an input", names, self.inputs)
 
     def select_outputs(self, names: Sequence[str]) -> tuple[str, ...]:
         """Give the outputs that are wanted: these, or all if there are none.
@@ -84,8 +94,8 @@ class TensorModel:
         Raises:
             FeatureSchemaMismatch: some are no outputs of the model, or named twice.
         """
-        _check_names("an output", names, tuple(self._outputs))
-        return tuple(names) or tuple(self._outputs)
+        _check_names("an output", names, self.outputs)
+        return tuple(names) or self.outputs
 
     def read(self, tensor: InferInput, binary: memoryview | None) -> list[Value]:
         """Read a tensor into a value for each row: of the feature's kind, or None where it is missing.
