@@ -73,6 +73,15 @@ def test_without_a_known_key_nothing_is_told(
     assert len(answer.headers["x-request-id"]) == 32
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_beside_a_known_key_another_does_no_harm(ask_with_keys: Callable[..., Ask], turned: bool) -> None:
+    """A gateway may add its own: either header is enough, as the document says, in whatever order they come."""
+    headers = [("X-API-Key", KEYS[0][0]), ("Authorization", "Bearer of-a-gateway")]
+    assert ask_with_keys()("GET", "/model", headers=headers[::-1] if turned else headers).status_code == 200
+    headers = [("Authorization", f"Bearer {KEYS[0][0]}"), ("X-API-Key", "of-a-gateway")]
+    assert ask_with_keys()("GET", "/model", headers=headers[::-1] if turned else headers).status_code == 200
+
+
 def test_open_paths_need_no_key(ask_with_keys: Callable[..., Ask]) -> None:
     """Probes, by default; what the configuration says, else."""
     assert [ask_with_keys()("GET", path).status_code for path in ("/health", "/ready")] == [200, 200]

@@ -14,7 +14,7 @@ from churn_mlops.api.errors import answer_error
 from churn_mlops.errors import SettingsError, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -83,11 +83,11 @@ class ApiKeys:
         if scope["type"] != "http" or scope["path"] in self._open_paths:
             await self._app(scope, receive, send)
             return
-        key = _find_key(scope)
-        if key is not None and self._knows(key):
+        keys = list(_find_keys(scope))
+        if any(map(self._knows, keys)):
             await self._app(scope, receive, send)
         else:
-            await answer_error(Unauthorized(given=key is not None))(scope, receive, send)
+            await answer_error(Unauthorized(given=bool(keys)))(scope, receive, send)
 
     def _knows(self, key: bytes) -> bool:
         hashed = hash_key(key)
@@ -95,13 +95,13 @@ class ApiKeys:
         return sum(hmac.compare_digest(hashed, known) for known in self._hashes) > 0
 
 
-def _find_key(scope: Scope) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            return bytes(value)
-        if name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:
-            return bytes(value[len(_BEARER) :].strip())
-    return None
+def _find_keys(scope: Scope) -> Iterator[bytes]:
+    """Find the key of each header: beside one that is known another does no harm, whichever comes first."""
+    headers = dict(scope["headers"])  # one of each name: a request may not have thousands hashed
+    if b"x-api-key" in headers:
+        yield headers[b"x-api-key"]
+    if headers.get(b"authorization", b"")[: len(_BEARER)].lower() == _BEARER:
+        yield headers[b"authorization"][len(_BEARER) :].strip()
 
 
 if __name__ == "__main__":

@@ -86,12 +86,11 @@ def document_keys(document: dict[str, Any], open_paths: Collection[str]) -> None
         "bearer": {"type": "http", "scheme": "bearer"},
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
-    refusal = _describe_refusal("There is no API key, or it is not known.")
     for path, operations in document["paths"].items():
         if path not in open_paths:
             for operation in operations.values():
                 operation["security"] = [{"bearer": []}, {"key": []}]
-                operation["responses"]["401"] = refusal
+                operation["responses"]["401"] = _describe_refusal(path, "There is no API key, or it is not known.")
 
 
 def _document_limits(document: dict[str, Any]) -> None:
@@ -100,16 +99,17 @@ def _document_limits(document: dict[str, Any]) -> None:
         for method, operation in operations.items():
             answers = operation["responses"]
             if method == "post":
-                answers["408"] = _describe_refusal("The body did not arrive in time.")
+                answers["408"] = _describe_refusal(path, "The body did not arrive in time.")
             if path.encode() not in NEVER_REFUSED:
                 too_much = "There is too much to do, or it took too long; Retry-After says when to ask again."
-                described = answers.setdefault("503", _describe_refusal(too_much))
+                described = answers.setdefault("503", _describe_refusal(path, too_much))
                 if described["description"] != too_much:
                     described["description"] += f" {too_much}"
 
 
-def _describe_refusal(text: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/ErrorAnswer"}
+def _describe_refusal(path: str, text: str) -> dict[str, Any]:
+    body = "ProtocolError" if path.startswith("/v2") else "ErrorAnswer"
+    schema = {"$ref": f"#/components/schemas/{body}"}
     return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 

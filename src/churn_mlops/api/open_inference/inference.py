@@ -11,7 +11,7 @@ from churn_mlops.api.batch import Parts, answer, score
 from churn_mlops.api.batch_intake import Part
 from churn_mlops.api.open_inference.messages import InferRequest
 from churn_mlops.api.open_inference.model import TensorModel, read_output
-from churn_mlops.api.open_inference.tensors import BYTES, cut_binary, refuse, split_body, write_values
+from churn_mlops.api.open_inference.tensors import BYTES, DTYPES, cut_binary, refuse, split_body, write_values
 from churn_mlops.api.responses import shorten
 from churn_mlops.errors import FeatureSchemaMismatch, InvalidParameter, MalformedRequest
 
@@ -161,6 +161,7 @@ def _select_outputs(served: ServedModel, request: InferRequest) -> dict[str, boo
 def describe_request(tensors: TensorModel | None) -> dict[str, Any]:
     """Give the JSON schema of a request to a model (None: not known yet), its parts under `#/components/schemas/`."""
     schema = _REQUEST.json_schema(ref_template="#/components/schemas/{model}")
+    schema["$defs"]["InferInput"]["properties"]["datatype"]["enum"] = [*DTYPES, BYTES]
     if tensors:
         for part, names in (("InferInput", tensors.inputs), ("RequestedOutput", tensors.outputs)):
             schema["$defs"][part]["properties"]["name"]["enum"] = names

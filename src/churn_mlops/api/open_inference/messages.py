@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from churn_mlops.api.open_inference.tensors import DATATYPES
-
 Parameters = dict[str, Any]
 """What goes beyond the protocol, by name; what a server does not know, it ignores."""
 
@@ -78,7 +76,7 @@ class InferInput(TypedDict):
 
     name: str
     shape: Annotated[list[Dimension], WithJsonSchema(_SHAPE)]
-    datatype: Annotated[str, WithJsonSchema({"type": "string", "enum": DATATYPES})]
+    datatype: str
     parameters: NotRequired[Parameters | None]
     data: NotRequired[list[Any] | None]
 

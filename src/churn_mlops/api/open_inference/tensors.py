@@ -44,9 +44,6 @@ DTYPES: Final[dict[str, np.dtype[Any]]] = {
 }
 """The datatypes of the protocol that are numbers, in their binary form."""
 
-DATATYPES: Final = (*DTYPES, BYTES)
-"""All of them."""
-
 _LENGTH: Final = struct.Struct("<I")
 _EITHER_HEADER: Final = zlib.MAX_WBITS | 32
 """Tells zlib to accept the header of gzip as well as its own."""
@@ -68,7 +65,7 @@ def _describe_values(datatype: str) -> tuple[TypeAdapter[list[Any]], str]:
     return TypeAdapter(list[whole | None], config=_STRICT), f"a whole number from {least} to {most}"
 
 
-_VALUES: Final = {datatype: _describe_values(datatype) for datatype in DATATYPES}
+_VALUES: Final = {datatype: _describe_values(datatype) for datatype in (*DTYPES, BYTES)}
 
 
 def refuse(name: str, problem: str, row: int | None = None) -> FeatureSchemaMismatch:
