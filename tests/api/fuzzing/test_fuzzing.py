@@ -46,10 +46,16 @@ BY_CONNECTION: Final = {400, 431}
 
 
 class Good(NamedTuple):
-    """What is answered with scores."""
+    """What is answered with scores; in binary form, tensors follow the JSON."""
 
-    body: bytes
+    text: bytes
     headers: list[tuple[bytes, bytes]]
+    tensors: bytes = b""
+
+    def write(self, text: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """Give body and headers, with something in place of the text."""
+        length = [(HEADER_LENGTH.encode(), b"%d" % len(text))] if self.tensors else []
+        return text + self.tensors, self.headers + length
 
 
 class Sent(NamedTuple):
@@ -72,11 +78,22 @@ class Sent(NamedTuple):
         return b"\r\n".join([*lines, b"transfer-encoding: chunked", b"", chunks])
 
 
-JSON_VALUES: Final = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
-    max_leaves=10,
+JSON_VALUES: Final[st.SearchStrategy[Any]] = st.deferred(
+    lambda: (
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=20)
+        | st.lists(JSON_VALUES, max_size=3)
+        | st.dictionaries(st.text(max_size=10), JSON_VALUES, max_size=3)
+    )
 )
+COMPRESSIONS: Final[dict[bytes, Callable[[bytes], bytes]]] = {
+    b"": bytes,
+    b"gzip": gzip.compress,
+    b"deflate": zlib.compress,
+}
 TYPES: Final = (
     "application/json",
     "text/csv",
@@ -122,12 +139,10 @@ def spoiled(draw: st.DrawFn, body: bytes) -> bytes:
     return body[:start] + draw(st.binary(max_size=8)) + body[end:]
 
 
-def bodies(good: bytes) -> st.SearchStrategy[bytes]:
-    """Make bodies, of which some are as they should be and most are nearly so."""
-    texts = st.just(good) | spoiled(good) | st.binary(max_size=300) | JSON_VALUES.map(to_json)
-    if good[:1] == b"{":
-        texts |= changed(json.loads(good)).map(to_json)
-    return texts | texts.map(gzip.compress) | texts.map(zlib.compress)
+def texts(good: Good) -> st.SearchStrategy[bytes]:
+    """Make texts of which some are as they should be, and most are nearly so."""
+    made = st.just(good.text) | spoiled(good.text) | st.binary(max_size=300) | JSON_VALUES.map(to_json)
+    return made | changed(json.loads(good.text)).map(to_json) if good.text[:1] == b"{" else made
 
 
 def to_json(value: Any) -> bytes:
@@ -139,9 +154,12 @@ def to_json(value: Any) -> bytes:
 def requests(draw: st.DrawFn, good: dict[str, list[Good]]) -> Sent:
     """Make requests that begin as good ones."""
     path = draw(st.sampled_from(PATHS))
-    body, headers = draw(st.sampled_from(good[path]))
+    kind = draw(st.sampled_from(good[path]))
+    body, headers = kind.write(draw(texts(kind)))
+    coding = draw(st.sampled_from([b"", b"", *COMPRESSIONS]))
     headers = draw(st.just(headers) | HEADERS | HEADERS.map(lambda others: [*headers, *others]))
-    return Sent(path, draw(QUERIES), headers, draw(bodies(body)), draw(st.none() | st.integers(1, 200)))
+    headers += [(b"content-encoding", coding)] if coding else []
+    return Sent(path, draw(QUERIES), headers, COMPRESSIONS[coding](body), draw(st.none() | st.integers(1, 200)))
 
 
 def send(address: str, request: bytes) -> tuple[int, str, bytes]:
@@ -196,9 +214,9 @@ def test_any_bytes_are_answered_as_documented(
             if body := content.get("example"):
                 written = body.encode() if isinstance(body, str) else to_json(body)
                 good[path].append(Good(written, [(b"content-type", kind.encode())]))
-    binary = to_binary(json.loads(good[INFER][0].body))
-    length = binary["headers"][HEADER_LENGTH].encode()
-    good[INFER].append(Good(binary["content"], [(HEADER_LENGTH.encode(), length)]))
+    binary = to_binary(json.loads(good[INFER][0].text))
+    length = int(binary["headers"][HEADER_LENGTH])
+    good[INFER].append(Good(binary["content"][:length], [], binary["content"][length:]))
     statuses = set()
 
     @seed(SEED)
@@ -216,7 +234,8 @@ def test_any_bytes_are_answered_as_documented(
             (ProtocolError if sent.path == INFER else ErrorAnswer).model_validate_json(body, strict=True)
 
     for path, requests_of in good.items():
-        for body, headers in requests_of:
+        for kind in requests_of:
+            body, headers = kind.write(kind.text)
             assert send(address, Sent(path, b"", headers, body, None).write())[0] == 200
     ask()
     assert {200, 400, 422} <= statuses
