@@ -30,6 +30,7 @@ OPERATIONS = [
     *("health", "metrics", "model", "predict", "predict_batch", "ready", "v2_infer", "v2_live", "v2_model"),
     *("v2_model_ready", "v2_ready", "v2_server", "v2_version", "v2_version_infer", "v2_version_ready"),
 ]
+PROBES = {"/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready"}
 JSON_TYPES = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
 
 
@@ -77,6 +78,26 @@ def test_every_error_answer_has_the_one_body(document: dict[str, Any]) -> None:
         if status >= "400"
     }
     assert schemas == {(False, "#/components/schemas/ErrorAnswer"), (True, "#/components/schemas/ProtocolError")}
+
+
+def test_the_document_says_what_the_model_is_called(document: dict[str, Any], sample_version: TrainedVersion) -> None:
+    """The addresses of the Open Inference Protocol hold its name and version, and requests name its features."""
+    parameters = document["paths"]["/v2/models/{model_name}/versions/{model_version}"]["get"]["parameters"]
+    name, version = (parameter["schema"] for parameter in parameters)
+    assert name["enum"] == ["churn"]
+    assert version["examples"] == [sample_version.manifest.version]
+    tensor = document["components"]["schemas"]["InferInput"]["properties"]
+    assert tensor["name"]["enum"] == list(sample_version.manifest.signature.names)
+    assert {"BOOL", "FP64", "BYTES"} < set(tensor["datatype"]["enum"])
+
+
+def test_what_any_connection_may_answer_is_documented(document: dict[str, Any]) -> None:
+    """408 for a body that does not arrive, and 503 for too much to do; probes are never refused."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert ("408" in operation["responses"]) == (method == "post")
+            refused = "too much to do" in operation["responses"].get("503", {"description": ""})["description"]
+            assert refused == (path not in PROBES)
 
 
 def test_the_request_takes_exactly_the_signatures_features(
