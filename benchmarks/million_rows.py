@@ -4,7 +4,7 @@
 
 Customers are drawn with a seed and written piece by piece to a temporary folder, then trained on by
 `python -m churn_mlops train`. Beside its peak memory stands that of a process that only loads the file with pandas.
-It takes about half an hour on two cores, so `make bench` leaves it out.
+It takes too long for `make bench`, which leaves it out.
 """
 
 from __future__ import annotations
