@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from family_matrices import draw_matrix, quick_boosted, strange_rows
+from family_matrices import draw_matrix, held_out_by_bag, quick_boosted, strange_rows
 from random_trees import walk
 
 from churn_mlops.models.boosted import BoostedTrees
@@ -101,13 +101,18 @@ def test_equal_seeds_give_equal_models() -> None:
 
 
 def test_a_row_is_held_out_by_one_bag() -> None:
-    """Its held-out log-odds are the average of the two models that were not fitted on it."""
+    """Its held-out log-odds are those of the models that were not fitted on it: one, or two in every other bag."""
     bag_of_row = deal_bags(MATRIX, CHURNED, 3, 0)
+    np.testing.assert_allclose(FITTED.held_out_log_odds_, held_out_by_bag(FITTED, MATRIX, bag_of_row), atol=1e-12)
+
+
+def test_each_half_weighs_the_same() -> None:
+    """Three models with values and two with linear leaves are averaged apart, then together."""
+    plain = np.mean([booster.predict(MATRIX, raw_score=True) for booster in FITTED.boosters_], axis=0)
     scaled = FITTED.scaling_.apply(MATRIX)
-    plain = np.array([booster.predict(MATRIX, raw_score=True) for booster in FITTED.boosters_])
-    linear = np.array([booster.predict(scaled, raw_score=True) for booster in FITTED.linear_boosters_])
-    expected = ((plain + linear) / 2)[bag_of_row, np.arange(len(MATRIX))]
-    np.testing.assert_allclose(FITTED.held_out_log_odds_, expected, atol=1e-12)
+    linear = np.mean([booster.predict(scaled, raw_score=True) for booster in FITTED.linear_boosters_], axis=0)
+    assert (len(FITTED.boosters_), len(FITTED.linear_boosters_)) == (3, 2)
+    np.testing.assert_allclose(FITTED.decision_function(MATRIX), (plain + linear) / 2, atol=1e-12)
 
 
 def test_outcomes_of_rows_held_out_are_not_learnt_by_that_bag() -> None:

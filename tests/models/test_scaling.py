@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from churn_mlops.models.calibration import Calibration
+from churn_mlops.models.graph_builder import GraphBuilder
+from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT
 from churn_mlops.models.scaling import Scaling
 from churn_mlops.models.signature import LARGEST_NUMBER
 
@@ -31,3 +35,15 @@ def test_values_outside_the_range_count_as_its_ends() -> None:
     """However far outside, and nothing that was never seen counts at all."""
     far = SCALING.apply(np.array([[-LARGEST_NUMBER, 1e9, -5.0], [LARGEST_NUMBER, -1e9, 5.0]]))
     np.testing.assert_array_equal(far, SCALING.apply(np.array([[0.0, 7.0, 0.0], [10.0, 7.0, 0.0]])))
+
+
+@pytest.mark.parametrize("value", [-LARGEST_NUMBER, -1.0, 0.0, 2.0, 5.0, 10.0, 11.0, LARGEST_NUMBER, np.nan])
+def test_the_graph_scales_as_numpy_does(value: float) -> None:
+    """Below the range, at its ends, within, above and where nothing is known, each feature comes to the same."""
+    graph, features = GraphBuilder(), len(SCALING.fill)
+    scaled = SCALING.write(graph)
+    graph.answer(graph.add("ReduceSum", scaled, graph.indices([1]), keepdims=0), scaled, Calibration())
+    session = onnxruntime.InferenceSession(graph.build(features))
+    rows = np.full((1, features), value, dtype=np.float32)
+    (from_graph,) = session.run([CONTRIBUTIONS], {INPUT: rows})
+    np.testing.assert_array_equal(from_graph, SCALING.apply(rows.astype(np.float64)).astype(np.float32))

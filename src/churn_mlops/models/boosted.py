@@ -45,16 +45,17 @@ def import_lightgbm() -> Any:
 class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """LightGBM (Ke et al. 2017) on log loss, averaged over bags that each stop early on rows held out.
 
-    Each bag has two models. One has a value in each leaf, as usual. The other has a linear function of the features
-    that lead to the leaf (Shi, Li and Li 2019), where the risk rises steadily and steps would need many trees; it sees
-    scaled features, in which a missing value is the median, while the first tells missing values apart.
+    Half of the log-odds is the mean of models with a value in each leaf, as usual, one for each bag. The other half is
+    that of models with a linear function of the features that lead to the leaf (Shi, Li and Li 2019), where the risk
+    rises steadily and steps would need many trees. These see scaled features, in which a missing value is the median,
+    while the first tell missing values apart; they score more slowly, so only every other bag has one.
 
     Args:
         num_leaves: leaves of a tree at most; half as many, where they are linear.
         l2: ridge penalty on the leaves' values.
         min_leaf_rows: fewest training rows in a leaf.
         learning_rate: shrinkage, doubled for linear leaves; a high one keeps the trees, and so the time to score, few.
-        bags: pairs of models that are averaged; each holds out other rows, equal ones and those of a group together.
+        bags: how many times it is fitted; each holds out other rows, equal ones and those of a group together.
         seed: seeds bags and the draw of features.
     """
 
@@ -92,15 +93,15 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
         # beside other work, takes longer than the splits
         boosters = Parallel(n_jobs=available_cpus(), prefer="threads")(
             delayed(self._fit_bag)(lightgbm, features, churned, held_out == bag, bag, extra)
-            for features, extra in ((matrix, {}), (scaled, self._linear()))
-            for bag in bags
+            for features, extra, some in ((matrix, {}, bags), (scaled, self._linear(), bags[::2]))
+            for bag in some
         )
         self.boosters_, self.linear_boosters_ = boosters[: len(bags)], boosters[len(bags) :]
         self.held_out_log_odds_ = np.empty(len(matrix))
         for bag in bags:
             rows = held_out == bag
-            pair = self.boosters_[bag], self.linear_boosters_[bag]
-            self.held_out_log_odds_[rows] = _average(pair[:1], matrix[rows], pair[1:], scaled[rows])
+            linear = [] if bag % 2 else self.linear_boosters_[bag // 2 : bag // 2 + 1]
+            self.held_out_log_odds_[rows] = _average([self.boosters_[bag]], matrix[rows], linear, scaled[rows])
         return self
 
     def decision_function(self, matrix: Floats) -> Floats:
@@ -109,16 +110,11 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
 
     def trees(self) -> tuple[Tree, ...]:
         """Read the fitted trees with values in their leaves; with the linear ones they add up to the log-odds."""
-        return self._read_all(self.boosters_)
+        return _read_all(self.boosters_)
 
     def linear_trees(self) -> tuple[Tree, ...]:
         """Read the fitted trees with linear leaves, which look at features scaled by `scaling_`."""
-        return self._read_all(self.linear_boosters_)
-
-    def _read_all(self, boosters: Sequence[Any]) -> tuple[Tree, ...]:
-        factor = 1 / (len(self.boosters_) + len(self.linear_boosters_))
-        structures = (info["tree_structure"] for booster in boosters for info in booster.dump_model()["tree_info"])
-        return tuple(scale(_read(structure), factor) for structure in structures)
+        return _read_all(self.linear_boosters_)
 
     def _linear(self) -> dict[str, Any]:
         """Give the parameters that differ for linear leaves.
@@ -166,10 +162,21 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
 
 
 def _average(boosters: Sequence[Any], matrix: Floats, linear_boosters: Sequence[Any], scaled: Floats) -> Floats:
-    inputs = [*((booster, matrix) for booster in boosters), *((booster, scaled) for booster in linear_boosters)]
-    parts = [booster.predict(rows, raw_score=True, num_threads=_THREADS) for booster, rows in inputs]
-    log_odds: Floats = np.mean(parts, axis=0)
+    """Give the mean log-odds of both halves, float64 [rows]; there is always one with values."""
+    halves: list[Floats] = [
+        np.mean([booster.predict(rows, raw_score=True, num_threads=_THREADS) for booster in half], axis=0)
+        for half, rows in ((boosters, matrix), (linear_boosters, scaled))
+        if half
+    ]
+    log_odds: Floats = np.mean(halves, axis=0)
     return log_odds
+
+
+def _read_all(boosters: Sequence[Any]) -> tuple[Tree, ...]:
+    """Read the trees of one half, which has half the weight."""
+    factor = 0.5 / len(boosters)
+    structures = (info["tree_structure"] for booster in boosters for info in booster.dump_model()["tree_info"])
+    return tuple(scale(_read(structure), factor) for structure in structures)
 
 
 def _read(node: dict[str, Any]) -> Tree:
