@@ -132,6 +132,13 @@ def test_few_different_rows_make_fewer_bags(churners: int, bags: int) -> None:
     np.testing.assert_allclose(_sum_of_trees(family, matrix), family.decision_function(matrix), atol=1e-9)
 
 
+def test_very_many_rows_make_half_the_bags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too many is made few here."""
+    monkeypatch.setattr("churn_mlops.models.boosted._MANY_ROWS", 599)
+    family = quick_boosted(bags=3).fit(MATRIX, CHURNED)
+    assert (len(family.boosters_), len(family.linear_boosters_)) == (2, 1)
+
+
 def test_where_nothing_can_be_learnt_the_base_rate_is() -> None:
     """Where no leaf has rows enough there are trees of one leaf only, and they say how many leave."""
     family = BoostedTrees(bags=2, min_leaf_rows=1000).fit(MATRIX, CHURNED)

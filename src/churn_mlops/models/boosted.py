@@ -27,6 +27,10 @@ _PATIENCE_ROUNDS = 30
 _THREADS: Final = 1
 """Of every call: LightGBM keeps the last number for the whole process, and linear leaves being fitted in another thread
 crash when it changes."""
+_MANY_ROWS: Final = 250_000
+"""Beyond so many rows half the bags do: each has more trees then, and less to gain from being averaged."""
+_FEWEST_FOR_THREADS: Final = 1000
+"""Below this many rows starting threads takes longer than predicting."""
 
 
 def import_lightgbm() -> Any:
@@ -55,7 +59,8 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
         l2: ridge penalty on the leaves' values.
         min_leaf_rows: fewest training rows in a leaf.
         learning_rate: shrinkage, doubled for linear leaves; a high one keeps the trees, and so the time to score, few.
-        bags: how many times it is fitted; each holds out other rows, equal ones and those of a group together.
+        bags: how many times it is fitted, half as many on very many rows; each holds out other rows, equal ones and
+            those of a group together.
         seed: seeds bags and the draw of features.
     """
 
@@ -85,7 +90,8 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
                 but are no evaluation: the bag was stopped where they were best.
         """
         lightgbm = import_lightgbm()
-        held_out = deal_bags(matrix, churned, self.bags, self.seed, groups)
+        most = self.bags if len(matrix) <= _MANY_ROWS else (self.bags + 1) // 2
+        held_out = deal_bags(matrix, churned, most, self.seed, groups)
         bags = range(int(held_out.max()) + 1)
         self.scaling_ = Scaling.learn(matrix)
         scaled = self.scaling_.apply(matrix)
@@ -163,11 +169,12 @@ class BoostedTrees(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships n
 
 def _average(boosters: Sequence[Any], matrix: Floats, linear_boosters: Sequence[Any], scaled: Floats) -> Floats:
     """Give the mean log-odds of both halves, float64 [rows]; there is always one with values."""
-    halves: list[Floats] = [
-        np.mean([booster.predict(rows, raw_score=True, num_threads=_THREADS) for booster in half], axis=0)
-        for half, rows in ((boosters, matrix), (linear_boosters, scaled))
-        if half
-    ]
+    inputs = [*((booster, matrix) for booster in boosters), *((booster, scaled) for booster in linear_boosters)]
+    threads = available_cpus() if len(matrix) >= _FEWEST_FOR_THREADS else 1
+    parts = Parallel(n_jobs=threads, prefer="threads")(
+        delayed(booster.predict)(rows, raw_score=True, num_threads=_THREADS) for booster, rows in inputs
+    )
+    halves = [np.mean(half, axis=0) for half in (parts[: len(boosters)], parts[len(boosters) :]) if half]
     log_odds: Floats = np.mean(halves, axis=0)
     return log_odds
 
