@@ -105,7 +105,7 @@ def _compare_with_parsing(fitted: Fitted) -> Comparison:
     def answer() -> object:
         features = schema.read(body)["features"]
         encoder.encode(features)
-        return explainer.explain([features], score()[1], 3)
+        return explainer.explain(features, score()[1][0].tolist(), 3)
 
     parsing = _timed(lambda: json.loads(body), 1000)
     return compare("bytes to reasons: ebm", "µs", _timed(answer, 1000), parsing, "json.loads of the bytes", ROUNDS)

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic_core import to_json
 from starlette.requests import Request
 
@@ -68,9 +67,9 @@ def _time_stages(app: FastAPI, runner: asyncio.Runner, reasons: int) -> dict[str
     customers = [schema.read(body) for body in bodies]
     encoded = [predictor.encode(customer["features"]) for customer in customers]
     rows = [row for row, _ in encoded]
-    contributions = [scorer.score(np.array([row], dtype=np.float32)).contributions for row in rows]
+    contributions = [scorer.score_row(row)[1] for row in rows]
     pairs = list(zip(customers, encoded, strict=True))
-    answers = [predictor.predict([customer], [row], reasons)[0] for customer, row in pairs]
+    answers = [predictor.predict(customer, row, reasons) for customer, row in pairs]
     parts = list(zip(customers, contributions, strict=True))
 
     async def call_route(scope: Any, receive: Any, send: Any) -> None:
@@ -79,10 +78,10 @@ def _time_stages(app: FastAPI, runner: asyncio.Runner, reasons: int) -> dict[str
     return {
         "read and validate": _timed(schema.read, bodies),
         "encode": _timed(lambda customer: encoder.encode(customer["features"]), customers),
-        "graph": _timed(lambda row: scorer.score(np.array([row], dtype=np.float32)), rows),
-        "reasons": _timed(lambda part: explainer.explain([part[0]["features"]], part[1], reasons), parts),
+        "graph": _timed(scorer.score_row, rows),
+        "reasons": _timed(lambda part: explainer.explain(part[0]["features"], part[1], reasons), parts),
         "write": _timed(to_json, answers),
-        "predictor": _timed(lambda pair: predictor.predict([pair[0]], [pair[1]], reasons), pairs),
+        "predictor": _timed(lambda pair: predictor.predict(*pair, reasons), pairs),
         "route": _timed_requests(runner, bodies, call_route),
         "whole": _timed_requests(runner, bodies, app),
     }

@@ -26,6 +26,6 @@ def load_predict() -> Callable[[Customer], Prediction]:
     predictor = Predictor(Scorer(manifest, (folder / "model.onnx").read_bytes()), max_missing_share=0.5)
 
     def predict(customer: Customer) -> Prediction:
-        return predictor.predict([customer], [predictor.encode(customer["features"])], REASONS)[0]
+        return predictor.predict(customer, predictor.encode(customer["features"]), REASONS)
 
     return predict

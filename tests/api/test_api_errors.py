@@ -31,7 +31,7 @@ class BrokenScorer:
         self.manifest = manifest
         self._error = error
 
-    def score(self, matrix: object) -> object:
+    def score_row(self, row: object) -> object:
         """Fail."""
         raise self._error("SECRET-CUSTOMER has tenure 4711")
 

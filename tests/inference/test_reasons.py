@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec.structs import asdict
 
 from churn_mlops.inference.reasons import Explainer, Reason
 from churn_mlops.models.parity import build_edge_rows
@@ -32,7 +33,7 @@ VALUES: list[Value] = [35.0, "plus", True, None]
 def explain_with(contributions: list[float], count: int = 0, values: list[Value] = VALUES) -> list[Reason]:
     """Explain a customer by these contributions."""
     customer = dict(zip(SIGNATURE.names, values, strict=True))
-    return Explainer(SIGNATURE).explain([customer], np.array([contributions], dtype=np.float32), count)[0]
+    return Explainer(SIGNATURE).explain(customer, contributions, count)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_contributions_add_up_to_the_estimators_log_odds(
     signature, intercept = sample_scorer.manifest.signature, sample_scorer.manifest.explanation.intercept
     for frame in (sample_features, build_edge_rows(signature)):
         scores = sample_scorer.score(sample_estimator.encoder_.transform(frame).astype(np.float32))
-        reasons = Explainer(signature).explain([{}] * len(frame), scores.contributions, 0)
+        reasons = [Explainer(signature).explain({}, row, 0) for row in scores.contributions.tolist()]
         total = [intercept + sum(reason["contribution"] for reason in customer) for customer in reasons]
         np.testing.assert_allclose(total, sample_estimator.decision_function(frame), rtol=0, atol=1e-5)
 
@@ -113,12 +114,18 @@ def test_the_average_customer_of_the_training_table_has_no_contributions(
     np.testing.assert_allclose(means, 0, atol=1e-6)
 
 
-def test_each_customer_has_reasons_of_its_own() -> None:
-    """Among several, a customer's reasons are from its own values and contributions, and equal values read alike."""
-    contributions = np.array([[1, 0, 0, 0], [0, -1, 0, 0], [-1, 0, 0, 0]], dtype=np.float32)
-    customers: list[dict[str, Value]] = [{"age": 35.0}, {"plan": "plus"}, {"age": 35.0}]
-    texts = [reasons[0]["text"] for reasons in Explainer(SIGNATURE).explain(customers, contributions, 1)]
-    assert texts == [
+def test_many_customers_are_explained_as_each_alone() -> None:
+    """Among several, a customer's reasons are from its own values and contributions, in the same order as alone."""
+    contributions = np.array([[1, 0, 0, 0], [0.5, -1, 1, 0], [-1, 0, 0, 1]], dtype=np.float32)
+    customers: list[list[Value]] = [[35.0, None, None, None], [None, "plus", None, None], [35.0, None, None, None]]
+    explainer = Explainer(SIGNATURE)
+    together = explainer.explain_columns(list(zip(*customers, strict=True)), contributions, 0)
+    alone = [
+        explainer.explain(dict(zip(SIGNATURE.names, values, strict=True)), row, 0)
+        for values, row in zip(customers, contributions.tolist(), strict=True)
+    ]
+    assert [[asdict(reason) for reason in reasons] for reasons in together] == alone
+    assert [reasons[0].text for reasons in together] == [
         "age is 35 (median 40.5): raises the risk",
         "plan is plus (most often basic): lowers the risk",
         "age is 35 (median 40.5): lowers the risk",

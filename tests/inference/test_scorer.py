@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,8 +83,22 @@ def test_scores_are_the_estimators(
 def test_one_row_and_many_rows_give_the_same(sample_scorer: Scorer) -> None:
     """A customer's score does not depend on who is scored beside them."""
     rows = np.tile(np.linspace(-2, 80, 50, dtype=np.float32)[:, None], (1, len(sample_scorer.manifest.signature.names)))
-    alone = np.concatenate([sample_scorer.score(row[None]).probability for row in rows])
-    np.testing.assert_array_equal(sample_scorer.score(rows).probability, alone)
+    together = sample_scorer.score(rows)
+    alone = [sample_scorer.score_row(row.tolist()) for row in rows]
+    np.testing.assert_array_equal(together.probability, [probability for probability, _ in alone])
+    np.testing.assert_array_equal(together.contributions, [contributions for _, contributions in alone])
+    np.testing.assert_array_equal(
+        np.concatenate([sample_scorer.score(row[None]).probability for row in rows]), together.probability
+    )
+
+
+def test_threads_that_score_single_rows_at_once_do_not_mix_them_up(sample_scorer: Scorer) -> None:
+    """A row's answer is its own, whoever else asks at the same time."""
+    rows = np.tile(np.linspace(-2, 80, 50, dtype=np.float32)[:, None], (1, len(sample_scorer.manifest.signature.names)))
+    together = sample_scorer.score(rows).probability.tolist()
+    with ThreadPoolExecutor(4) as threads:
+        asked = list(threads.map(sample_scorer.score_row, rows.tolist() * 20))
+    assert [probability for probability, _ in asked] == together * 20
 
 
 def test_a_graph_that_fits_is_taken(sample_version: TrainedVersion) -> None:

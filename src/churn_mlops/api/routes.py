@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from pydantic_core import to_json
 
 from churn_mlops.api.body import read_body
-from churn_mlops.api.responses import Health, Ready, ServedManifest, describe_errors, shorten
+from churn_mlops.api.responses import Health, Ready, ServedManifest, WrittenJson, describe_errors, shorten
 from churn_mlops.errors import InvalidParameter, NoModel, ShuttingDown
 from churn_mlops.inference.prediction import Prediction
 
@@ -103,13 +103,11 @@ async def predict(request: Request) -> Response:
     served = find_served(request)
     reasons = count_reasons(request)
     customer = served.schema.read(await read_body(request))
-    answer = served.predictor.predict([customer], [served.predictor.encode(customer["features"])], reasons)[0]
+    answer = served.predictor.predict(customer, served.predictor.encode(customer["features"]), reasons)
     shadow: Shadow | None = request.app.state.shadow
     if shadow is not None:
         shadow.offer(served, request.scope["request_id"], customer["features"], answer["churn_probability"])
-    response = Response(to_json(answer), media_type="application/json")
-    response.raw_headers.append(served.header)
-    return response
+    return WrittenJson(msgspec.json.encode(answer), served.header)
 
 
 def count_reasons(request: Request) -> int:

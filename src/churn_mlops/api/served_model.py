@@ -88,7 +88,7 @@ class ServedModel:
     def _score_example(self) -> None:
         customer = self.schema.read(to_json(self.schema.example()))
         predictor = Predictor(self.scorer, 1)  # an example may lack more features than a customer may
-        (answer,) = predictor.predict([customer], [predictor.encode(customer["features"])], 0)
+        answer = predictor.predict(customer, predictor.encode(customer["features"]), 0)
         if not 0 <= answer["churn_probability"] <= 1:
             msg = f"a probability of {answer['churn_probability']}"
             raise ValueError(msg)

@@ -54,15 +54,14 @@ class CustomerEncoder:
         row: list[float] = []
         for name, codes, other_code, minimum, maximum, had_range in self._features:
             value: Any = values.get(name)
-            if value is None:
+            if codes is not None and (code := codes.get(value)) is not None:
+                row.append(code)
+            elif value is None:
                 quality["missing"].append(name)
                 row.append(math.nan)
             elif codes is not None:
-                code = codes.get(value)
-                if code is None:
-                    quality["unseen_category"].append(name)
-                    code = other_code
-                row.append(code)
+                quality["unseen_category"].append(name)
+                row.append(other_code)
             elif minimum <= value <= maximum:
                 row.append(value)
             else:

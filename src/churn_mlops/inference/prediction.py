@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
@@ -125,46 +126,40 @@ class Predictor:
             columns: the customers' values of each feature, in the signature's order.
         """
         encoded = self._encoder.encode_columns(columns)
-        return None if max(len(quality["missing"]) for quality in encoded[1]) > self._most_missing else encoded
+        most = max(map(len, map(itemgetter("missing"), encoded[1])))
+        return None if most > self._most_missing else encoded
 
-    def predict(self, customers: Sequence[Customer], encoded: Sequence[Encoded], reasons: int) -> list[Prediction]:
-        """Answer for customers, in their order, by one call of the graph.
+    def predict(self, customer: Customer, encoded: Encoded, reasons: int) -> Prediction:
+        """Answer for one customer.
 
         Args:
-            customers: as they came in.
-            encoded: what `encode` made of each.
-            reasons: how many of each; 0 for all.
+            customer: as it came in.
+            encoded: what `encode` made of it.
+            reasons: how many; 0 for all.
         """
-        scores = self._scorer.score(np.array([row for row, _ in encoded], dtype=np.float32))
-        explained = self._explainer.explain(
-            [customer["features"] for customer in customers], scores.contributions, reasons
-        )
-        answers: list[Prediction] = []
-        for customer, probability, why, (_, quality) in zip(
-            customers, scores.probability.tolist(), explained, encoded, strict=True
-        ):
-            value = self._value(customer.get("customer_value"), customer["features"].get(self._value_column))
-            threshold, profit = self._decision.threshold_for(value), self._decision.expected_profit(probability, value)
-            self._on_scored(probability, probability >= threshold, quality)
-            answers.append(
-                {
-                    "customer_id": customer.get("customer_id"),
-                    "churn_probability": probability,
-                    "churn_predicted": probability >= threshold,
-                    "decision": {
-                        "mode": self._mode,
-                        "threshold": threshold if threshold <= 1 else None,
-                        "expected_profit": profit,
-                        "customer_value": value,
-                    },
-                    "risk_band": self._decision.band(probability),
-                    "reasons_are": self._kind,
-                    "reasons": why,
-                    "input_quality": quality,
-                    "model_version": self._version,
-                }
-            )
-        return answers
+        row, quality = encoded
+        features, decision = customer["features"], self._decision
+        probability, contributions = self._scorer.score_row(row)
+        value = self._value(customer.get("customer_value"), features.get(self._value_column))
+        threshold = decision.threshold_for(value)
+        churns = probability >= threshold
+        self._on_scored(probability, churns, quality)
+        return {
+            "customer_id": customer.get("customer_id"),
+            "churn_probability": probability,
+            "churn_predicted": churns,
+            "decision": {
+                "mode": self._mode,
+                "threshold": threshold if threshold <= 1 else None,
+                "expected_profit": decision.expected_profit(probability, value),
+                "customer_value": value,
+            },
+            "risk_band": decision.band(probability),
+            "reasons_are": self._kind,
+            "reasons": self._explainer.explain(features, contributions, reasons),
+            "input_quality": quality,
+            "model_version": self._version,
+        }
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
         """Score customers, float32 [rows, features], as encoded."""

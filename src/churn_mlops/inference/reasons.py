@@ -49,44 +49,54 @@ class Explainer:
 
     def __init__(self, signature: Signature) -> None:
         self._features = tuple(map(_unfold, signature.features))
+        self._names = signature.names
+        self._texts = [text for _, *texts in self._features for text in texts]
 
-    def explain(
-        self, customers: Sequence[Mapping[str, Value]], contributions: npt.NDArray[np.float32], count: int
-    ) -> list[list[Reason]]:
-        """Give each customer's strongest reasons first; equals stay in the signature's order.
+    def explain(self, values: Mapping[str, Value], contributions: Sequence[float], count: int) -> list[Reason]:
+        """Give a customer's strongest reasons first; equals stay in the signature's order.
 
         Args:
-            customers: the values of each, by feature; one that is absent is missing.
-            contributions: float32 [customers, features], in log-odds.
+            values: by feature; one that is absent is missing.
+            contributions: of each feature, in log-odds.
             count: how many reasons; 0 for all.
         """
-        order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, : count or None]
-        return [
-            [self._explain(place, values.get(self._features[place][0]), sizes[place]) for place in places]
-            for values, places, sizes in zip(customers, order.tolist(), contributions.tolist(), strict=True)
-        ]
+        strengths = list(map(abs, contributions))
+        places = sorted(range(len(strengths)), key=strengths.__getitem__, reverse=True)
+        reasons: list[Reason] = []
+        for place in places[: count or None]:
+            name, raises, lowers, leaves = self._features[place]
+            value, contribution = values.get(name), contributions[place]
+            texts = raises if contribution > 0 else lowers if contribution < 0 else leaves
+            reasons.append({"feature": name, "value": value, "contribution": contribution, "text": texts[value]})
+        return reasons
 
     def explain_columns(
         self, columns: Sequence[Sequence[Value]], contributions: npt.NDArray[np.float32], count: int
     ) -> list[list[ReasonRecord]]:
-        """Do the same for customers whose values come by feature, in the signature's order."""
+        """Do the same for many customers.
+
+        Args:
+            columns: the customers' values of each feature, in the signature's order.
+            contributions: float32 [customers, features], in log-odds.
+            count: how many reasons of each; 0 for all.
+        """
         order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, : count or None]
         sizes = np.take_along_axis(contributions, order, axis=1)
-        explained = []
-        for values, places, sizes_of in zip(zip(*columns, strict=True), order.tolist(), sizes.tolist(), strict=True):
-            reasons = []
-            for place, size in zip(places, sizes_of):  # noqa: B905 - they are as long, and this is the innermost loop
-                name, raises, lowers, leaves = self._features[place]
-                texts = raises if size > 0 else lowers if size < 0 else leaves
-                value = values[place]
-                reasons.append(ReasonRecord(name, value, size, texts[value]))
-            explained.append(reasons)
-        return explained
-
-    def _explain(self, place: int, value: Value, contribution: float) -> Reason:
-        name, raises, lowers, leaves = self._features[place]
-        texts = raises if contribution > 0 else lowers if contribution < 0 else leaves
-        return {"feature": name, "value": value, "contribution": contribution, "text": texts[value]}
+        names, texts = self._names, self._texts
+        effects = np.where(sizes > 0, 0, np.where(sizes < 0, 1, 2))
+        by_customer = zip(zip(*columns, strict=True), order.tolist(), strict=True)
+        # one flat list: a loop for each customer would take half as long again
+        reasons = [
+            ReasonRecord(names[place], value, size, texts[of_effect][value])
+            for place, value, size, of_effect in zip(
+                order.ravel().tolist(),
+                [values[place] for values, places in by_customer for place in places],
+                sizes.ravel().tolist(),
+                (len(_EFFECTS) * order + effects).ravel().tolist(),
+                strict=True,
+            )
+        ]
+        return list(map(list, zip(*[iter(reasons)] * order.shape[1], strict=True)))
 
 
 _Unfolded = tuple[str, "_Texts", "_Texts", "_Texts"]

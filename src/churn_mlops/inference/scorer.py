@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from churn_mlops.errors import VersionRefused
 from churn_mlops.models.graph_contract import CONTRIBUTIONS, INPUT, PROBABILITY
-from churn_mlops.onnx_session import open_session
+from churn_mlops.onnx_session import BoundCall, open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from churn_mlops.registry.manifest import Manifest
@@ -53,6 +56,10 @@ class Scorer:
             ) from error
         self._check_names()
         self._check_shapes()
+        features = len(manifest.signature.features)
+        self._call = BoundCall(self._session, {INPUT: (1, features), PROBABILITY: (1,), CONTRIBUTIONS: (1, features)})
+        self._row, self._probability, self._contributions = self._call.arrays.values()
+        self._turn = Lock()
 
     @property
     def version(self) -> str:
@@ -62,6 +69,16 @@ class Scorer:
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
         """Score customers, float32 [rows, features], encoded as `CustomerEncoder` does."""
         return Scores(*self._session.run([PROBABILITY, CONTRIBUTIONS], {INPUT: matrix}))
+
+    def score_row(self, row: Sequence[float]) -> tuple[float, list[float]]:
+        """Score one customer, encoded as `CustomerEncoder` does: give the probability and the contributions.
+
+        The same as `score` says, and sooner.
+        """
+        with self._turn:
+            self._row[0] = row
+            self._call()
+            return self._probability.item(), self._contributions[0].tolist()
 
     def _check_names(self) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
