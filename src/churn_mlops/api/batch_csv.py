@@ -6,9 +6,9 @@ import csv
 import io
 import re
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from churn_mlops.inference.records import PredictionRecord
     from churn_mlops.models.signature import Signature
 
-_ROWS: Final = 128
+_ROWS: Final = 512
+_PIECE: Final = 1 << 15
 _LONGEST_LINE: Final = 1 << 20
+_LONGEST_FIELD: Final = 1 << 17
 _NAMED: Final = 10
 _TRUTHS: Final = {"true": True, "yes": True, "t": True, "y": True, "1": True, "1.0": True}
 _TRUTHS.update(dict.fromkeys(("false", "no", "f", "n", "0", "0.0"), False))
@@ -68,22 +70,52 @@ def read_csv(
         MalformedRequest: it is no CSV in UTF-8.
         BatchRefused: its header does not fit the model.
     """
-    lines = _read_lines(body)
+    lines = _Lines(body)
     header = _read_header(lines, signature, one)
     width = len(header.names)
     read = [_READ[feature.kind] for feature in signature.features]
-    while some := list(islice(lines, _ROWS)):
+    while piece := lines.take():
         yield
-        filled = [line for line in some if line[1]]
+        if columns := _split(piece, width):
+            numbers = lines.count(len(columns[0]))
+            for start in range(0, len(numbers), _ROWS):
+                these = slice(start, start + _ROWS)
+                some = [column[these] for column in columns]
+                yield from _take(header, signature, read, many, intake, some, numbers[these])
+            continue
+        filled = [line for line in lines.parse(piece) if line[1]]
         if all(len(row) == width for _, row in filled):
-            yield from _take(header, signature, read, many, intake, filled)
+            yield from _take(header, signature, read, many, intake, *_turn(filled))
             continue
         # one by one, so that they are listed in their order
-        for number, row in filled:
+        for line in filled:
+            number, row = line
             if len(row) == width:
-                yield from _take(header, signature, read, many, intake, [(number, row)])
+                yield from _take(header, signature, read, many, intake, *_turn([line]))
             else:
                 intake.refuse(header.names[len(row) :], f"it has {len(row)} fields, and the header {width}.", number)
+
+
+def _turn(lines: Sequence[_Line]) -> tuple[list[Sequence[str]], list[int]]:
+    """Give the columns of some lines, and the numbers of the lines."""
+    return list(zip(*(row for _, row in lines), strict=True)), [number for number, _ in lines]
+
+
+def _split(piece: str, width: int) -> list[list[str]] | None:
+    """Give the columns of some lines without a quote, at a fraction of what reading them one by one takes.
+
+    None if there are quotes after all, or lines with more fields than columns, or fewer.
+    """
+    text = piece.replace("\r\n", "\n").removesuffix("\n")
+    if '"' in text or "\r" in text or len(text) > _LONGEST_FIELD or width == 1:
+        return None
+    rows = text.count("\n") + 1
+    fields = text.replace("\n", ",\n").split(",")
+    # each line but the first begins with its end of line: are all of those in fields of the first column?
+    first = "".join(fields[::width]).split("\n")
+    if len(fields) != rows * width or len(first) != rows:
+        return None
+    return [first, *(fields[place::width] for place in range(1, width))]
 
 
 def _take(
@@ -92,12 +124,11 @@ def _take(
     read: Sequence[Callable[[Sequence[str]], list[Any]]],
     many: BatchSchema,
     intake: Intake,
-    lines: Sequence[_Line],
+    columns: Sequence[Sequence[str]],
+    numbers: Sequence[int],
 ) -> Generator[None]:
-    columns = list(zip(*(row for _, row in lines), strict=True))
-
     def column(place: int | None, convert: Callable[[Sequence[str]], list[Any]]) -> list[Any]:
-        return [None] * len(lines) if place is None else convert(columns[place])
+        return [None] * len(numbers) if place is None else convert(columns[place])
 
     ids, values = column(header.customer_id, _texts), column(header.customer_value, _numbers)
     features = [column(place, convert) for place, convert in zip(header.features, read, strict=True)]
@@ -110,7 +141,7 @@ def _take(
 
     customers = many.read_columns(ids, values, features)
     yield
-    yield from intake.take(customers, len(lines), request, [number for number, _ in lines])
+    yield from intake.take(customers, len(numbers), request, numbers)
 
 
 def write_csv(
@@ -151,12 +182,16 @@ def _columns(answers: list[PredictionRecord], money: Sequence[str]) -> Iterator[
     yield [answer.risk_band for answer in answers]
     for name in ("threshold", *money):
         yield _write([getattr(answer.decision, name) for answer in answers])
-    for reason in zip(*(answer.reasons for answer in answers), strict=True):
-        yield [_write_text(one.text) for one in reason]
-        yield _write([one.contribution for one in reason])
+    reasons = [reason for answer in answers for reason in answer.reasons]
+    texts = [_TEXTS[reason.text] for reason in reasons]
+    contributions = _write([reason.contribution for reason in reasons])
+    each = len(reasons) // len(answers)
+    for place in range(each):
+        yield texts[place::each]
+        yield contributions[place::each]
     qualities: list[Any] = [answer.input_quality for answer in answers]
     for name in ("missing", "unseen_category", "out_of_range"):
-        yield [_write_text("; ".join(quality[name])) if quality[name] else "" for quality in qualities]
+        yield [_TEXTS["; ".join(quality[name])] if quality[name] else "" for quality in qualities]
     yield [answer.model_version for answer in answers]
 
 
@@ -176,8 +211,17 @@ def _write_field(text: str) -> str:
     return '"{}"'.format(text.replace('"', '""')) if _TO_QUOTE.search(text) else text
 
 
-_write_text = lru_cache(_REMEMBERED)(_write_field)
-"""The same of texts that come again and again."""
+class _Fields(dict[str, str]):
+    """What `_write_field` makes of texts that come again and again: of so many, then all are forgotten."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[text] = field = _write_field(text)
+        return field
+
+
+_TEXTS: Final = _Fields()
 
 
 def write_example(request: Mapping[str, Any]) -> str:
@@ -227,26 +271,61 @@ _READ: Final[dict[str, Callable[[Sequence[str]], list[Any]]]] = {
 }
 
 
-def _read_lines(body: bytes) -> Iterator[_Line]:
-    """Read the lines of a CSV file in UTF-8, with or without a byte order mark; those that are blank have no fields.
+class _Lines:
+    """The lines of a CSV file in UTF-8, with or without a byte order mark."""
 
-    Raises:
-        MalformedRequest: there is no telling what they are.
-    """
-    text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline="")
-    reader = csv.reader(map(_refuse_endless, text), strict=True)
-    number = 1
-    try:
-        for row in reader:
-            yield number, row
-            number = reader.line_num + 1
-    except UnicodeDecodeError as error:
-        byte = f"byte {error.object[error.start]:#04x}"
-        raise MalformedRequest(
-            f"The body is not UTF-8 text: {byte} in or after line {number}; save the file as UTF-8."
-        ) from None
-    except csv.Error as error:
-        raise MalformedRequest(f"The body is not valid CSV: line {number}: {error}.") from None
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline="")
+        self._next = 1
+
+    def take(self, characters: int = _PIECE) -> str:
+        """Take so many characters, and the rest of the line; nothing at the end.
+
+        Raises:
+            MalformedRequest: there is no telling what they are.
+        """
+        with self._refusing():
+            return self._text.read(characters) + self._text.readline()
+
+    def count(self, lines: int) -> range:
+        """Give the numbers of the next lines."""
+        self._next += lines
+        return range(self._next - lines, self._next)
+
+    def parse(self, piece: str) -> Iterator[_Line]:
+        """Read lines that were taken, and those that belong to the last of them; a blank one has no fields.
+
+        Raises:
+            MalformedRequest: they are no CSV.
+        """
+        lines = list(io.StringIO(piece, newline=""))
+        reader = csv.reader(map(_refuse_endless, chain(lines, self._text)), strict=True)
+        first = self._next
+        with self._refusing():
+            while reader.line_num < len(lines):
+                yield self._next, next(reader)
+                self._next = first + reader.line_num
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            byte, line = f"{error.object[error.start]:#04x}", self._find_no_text()
+            raise MalformedRequest(
+                f"The body is not UTF-8 text: byte {byte} in or after line {line}; save the file as UTF-8."
+            ) from None
+        except csv.Error as error:
+            raise MalformedRequest(f"The body is not valid CSV: line {self._next}: {error}.") from None
+
+    def _find_no_text(self) -> int:
+        """Give the number of the first line that is not UTF-8."""
+        try:
+            self._body.decode()
+        except UnicodeDecodeError as error:
+            return self._body.count(b"\n", 0, error.start) + 1
+        return self._next
 
 
 def _refuse_endless(line: str) -> str:
@@ -255,8 +334,9 @@ def _refuse_endless(line: str) -> str:
     return line
 
 
-def _read_header(lines: Iterator[_Line], signature: Signature, schema: RequestSchema) -> _Header:
-    number, row = next((line for line in islice(lines, _ROWS) if line[1]), (1, []))
+def _read_header(lines: _Lines, signature: Signature, schema: RequestSchema) -> _Header:
+    tried = (line for _ in range(_ROWS) for line in lines.parse(lines.take(0)))
+    number, row = next((line for line in tried if line[1]), (1, []))
     names = [name.strip() for name in row]
     if not names:
         raise BatchRefused("The body is empty; a line with the names of the columns was expected first.", ("body",))

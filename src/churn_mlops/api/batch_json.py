@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from churn_mlops.api.batch_schema import BatchSchema
     from churn_mlops.inference.records import PredictionRecord
 
-_PIECE_BYTES: Final = 1 << 16
+_PIECE_BYTES: Final = 1 << 17
 _ROWS: Final = 256
 _HEAD: Final = re.compile(rb'\s*\{\s*"customers"\s*:\s*\[')
 _TAIL: Final = re.compile(rb"\]\s*\}\s*\Z")
