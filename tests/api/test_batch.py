@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from churn_mlops.api.batch_csv import split_columns
 from churn_mlops.config.settings import ArtifactsSettings, DataSettings, ServingSettings, Settings
 from churn_mlops.data.table import load_customers
 
@@ -375,11 +376,56 @@ def test_ragged_rows_are_named_by_line_and_column(ask: Ask, example: dict[str, A
     assert (body["rows"][1]["fields"], body["rows"][2]["fields"]) == (names[1:], ["tenure"])
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("odd", ['"quoted, ""twice"""', '"two{end}lines"', "plain"])
+def test_quotes_anywhere_change_nothing_for_the_other_lines(
+    ask: Ask, customers: list[dict[str, Any]], end: str, odd: str
+) -> None:
+    """Whatever else stands in a file of many lines, each customer is answered as in JSON, and a fault has its line."""
+    names = list(customers[1]["features"])
+    plain = [customer for customer in customers if "tenure" in customer["features"]] * 4
+    for customer in plain:
+        customer["features"]["contract"] = "Month-to-month"
+    lines = write_table(plain, names).splitlines()
+    middle = len(lines) // 2
+    lines[middle] = lines[middle].replace("Month-to-month", odd.format(end=end))
+    expected = ask("POST", "/predict/batch", json={"customers": plain}).json()["predictions"]
+    answer = ask("POST", "/predict/batch", content=end.join(lines).encode(), headers=CSV).json()["predictions"]
+    unlike = [place for place, (one, other) in enumerate(zip(answer, expected, strict=True)) if not same(one, other)]
+    assert unlike == [middle - 1]
+    lines[-1] += ",1"
+    bad = ask("POST", "/predict/batch", content=end.join([*lines, end]).encode(), headers=CSV).json()
+    assert [(row["row"], row["line"]) for row in bad["rows"]] == [(len(plain) - 1, len(lines) + ("{end}" in odd))]
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two answers say the same of a customer, whose id is a text in a table."""
+    return {**one, "customer_id": None} == {**other, "customer_id": None}
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(st.sampled_from('a1,, "\r\n\n\u2028\x0b\0'), max_size=40), width=st.integers(2, 3))
+def test_splitting_reads_what_the_csv_module_reads(text: str, width: int) -> None:
+    """Lines that are split by columns hold what the csv module finds in them; the rest is left to it."""
+    columns = split_columns(text, width)
+    if columns is not None:
+        assert list(zip(*columns, strict=True)) == list(
+            map(tuple, csv.reader(io.StringIO(text, newline=""), strict=True))
+        )
+
+
+def test_plain_lines_are_split() -> None:
+    """What most files hold is read the quick way, whatever ends its lines."""
+    assert split_columns("a,b\nc,d\n", 2) == split_columns("a,b\r\nc,d", 2) == [["a", "c"], ["b", "d"]]
+    assert split_columns("a,b\nc\nd,e,f\n", 2) is None
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         (b"tenure,contract\n1,\xe9\n", "not UTF-8 text: byte 0xe9"),
         ("tenure,contract\n1,2\n".encode("utf-16"), "not UTF-8 text: byte 0xff"),
+        (b"tenure,contract\n" + b"1,2\n" * 20_000 + b"1,\xe9\n", "byte 0xe9 in or after line 20002"),
         (b'tenure,contract\n1,"a"b\n', "not valid CSV: line 2"),
         (b'tenure,contract\n1,2\n\n3,"open\n', "not valid CSV: line 4"),
         (b"tenure,contract\n1," + b"x" * 2_000_000, "not valid CSV: line 2: it has more than"),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 512
 _PIECE: Final = 1 << 15
+_BLANK: Final = 128
 _LONGEST_LINE: Final = 1 << 20
 _LONGEST_FIELD: Final = 1 << 17
 _NAMED: Final = 10
@@ -76,7 +77,7 @@ def read_csv(
     read = [_READ[feature.kind] for feature in signature.features]
     while piece := lines.take():
         yield
-        if columns := _split(piece, width):
+        if columns := split_columns(piece, width):
             numbers = lines.count(len(columns[0]))
             for start in range(0, len(numbers), _ROWS):
                 these = slice(start, start + _ROWS)
@@ -84,24 +85,19 @@ def read_csv(
                 yield from _take(header, signature, read, many, intake, some, numbers[these])
             continue
         filled = [line for line in lines.parse(piece) if line[1]]
-        if all(len(row) == width for _, row in filled):
-            yield from _take(header, signature, read, many, intake, *_turn(filled))
-            continue
-        # one by one, so that they are listed in their order
-        for line in filled:
-            number, row = line
-            if len(row) == width:
-                yield from _take(header, signature, read, many, intake, *_turn([line]))
+        fit = all(len(row) == width for _, row in filled)
+        # if not, one by one, so that they are listed in their order
+        step = _ROWS if fit else 1
+        for start in range(0, len(filled), step):
+            numbers, rows = zip(*filled[start : start + step], strict=True)
+            if len(rows[0]) == width:
+                yield from _take(header, signature, read, many, intake, list(zip(*rows, strict=True)), numbers)
             else:
-                intake.refuse(header.names[len(row) :], f"it has {len(row)} fields, and the header {width}.", number)
+                problem = f"it has {len(rows[0])} fields, and the header {width}."
+                intake.refuse(header.names[len(rows[0]) :], problem, numbers[0])
 
 
-def _turn(lines: Sequence[_Line]) -> tuple[list[Sequence[str]], list[int]]:
-    """Give the columns of some lines, and the numbers of the lines."""
-    return list(zip(*(row for _, row in lines), strict=True)), [number for number, _ in lines]
-
-
-def _split(piece: str, width: int) -> list[list[str]] | None:
+def split_columns(piece: str, width: int) -> list[list[str]] | None:
     """Give the columns of some lines without a quote, at a fraction of what reading them one by one takes.
 
     None if there are quotes after all, or lines with more fields than columns, or fewer.
@@ -197,8 +193,14 @@ def _columns(answers: list[PredictionRecord], money: Sequence[str]) -> Iterator[
 
 def _write(values: list[Any]) -> list[str]:
     """Write numbers and truths as JSON does, but None as nothing."""
+    if values.count(values[0]) == len(values):
+        return _write_different(values[:1]) * len(values)
+    return _write_different(values)
+
+
+def _write_different(values: list[Any]) -> list[str]:
     fields = msgspec.json.encode(values)[1:-1].decode().split(",")
-    return ["" if field == "null" else field for field in fields] if values[0] is None or None in values else fields
+    return ["" if field == "null" else field for field in fields] if None in values else fields
 
 
 def _write_field(text: str) -> str:
@@ -304,8 +306,9 @@ class _Lines:
         first = self._next
         with self._refusing():
             while reader.line_num < len(lines):
-                yield self._next, next(reader)
+                number, row = self._next, next(reader)
                 self._next = first + reader.line_num
+                yield number, row
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -335,7 +338,7 @@ def _refuse_endless(line: str) -> str:
 
 
 def _read_header(lines: _Lines, signature: Signature, schema: RequestSchema) -> _Header:
-    tried = (line for _ in range(_ROWS) for line in lines.parse(lines.take(0)))
+    tried = (line for _ in range(_BLANK) for line in lines.parse(lines.take(0)))
     number, row = next((line for line in tried if line[1]), (1, []))
     names = [name.strip() for name in row]
     if not names:

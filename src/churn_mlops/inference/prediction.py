@@ -176,26 +176,23 @@ class Predictor:
             scores: of these customers.
             reasons: how many of each; 0 for all.
         """
-        decision, mode, kind, version = self._decision, self._mode, self._kind, self._version
-        values, thresholds, profits = self._decide_columns(customers, scores)
+        band, kind, version = self._decision.band, self._kind, self._version
         answers = [
             PredictionRecord(
                 customer_id,
                 probability,
                 probability >= threshold,
-                DecisionRecord(mode, threshold if threshold <= 1 else None, profit, value),
-                decision.band(probability),
+                decision,
+                band(probability),
                 kind,
                 reasons_of,
                 quality,
                 version,
             )
-            for customer_id, probability, value, threshold, profit, reasons_of, quality in zip(
+            for customer_id, probability, threshold, decision, reasons_of, quality in zip(
                 customers.customer_ids,
                 scores.probability.tolist(),
-                values,
-                thresholds,
-                profits,
+                *self._decide_columns(customers, scores),
                 self._explainer.explain_columns(customers.features, scores.contributions, reasons),
                 qualities,
                 strict=True,
@@ -205,14 +202,13 @@ class Predictor:
             self._on_scored(answer.churn_probability, answer.churn_predicted, answer.input_quality)
         return answers
 
-    def _decide_columns(
-        self, customers: CustomerColumns, scores: Scores
-    ) -> tuple[Sequence[float | None], list[float], Sequence[float | None]]:
-        """Give the customers' values, thresholds and expected profits."""
+    def _decide_columns(self, customers: CustomerColumns, scores: Scores) -> tuple[list[float], list[DecisionRecord]]:
+        """Give the customers' thresholds, and how their answers came about."""
         parameters = self._decision.parameters
         if parameters is None:
-            nothing = [None] * len(customers)
-            return nothing, [self._decision.threshold] * len(customers), nothing
+            threshold = self._decision.threshold
+            same = DecisionRecord(self._mode, threshold if threshold <= 1 else None, None, None)
+            return [threshold] * len(customers), [same] * len(customers)
         column = self._value_column
         of_feature: Sequence[Value] = (
             customers.features[self._names.index(column)] if column in self._names else [None] * len(customers)
@@ -220,7 +216,12 @@ class Predictor:
         values = list(map(self._value, customers.customer_values, of_feature))
         worth = np.array(values, dtype=np.float64)
         profits = parameters.campaign.profit(scores.probability, worth)
-        return values, self._decision.thresholds(worth).tolist(), profits.tolist()
+        thresholds = self._decision.thresholds(worth).tolist()
+        decisions = [
+            DecisionRecord(self._mode, threshold if threshold <= 1 else None, profit, value)
+            for threshold, profit, value in zip(thresholds, profits.tolist(), values, strict=True)
+        ]
+        return thresholds, decisions
 
     def _value(self, said: float | None, of_feature: Value) -> float | None:
         """Give what a customer is worth: as the client says, else as the feature says, else the mean in training."""
