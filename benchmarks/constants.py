@@ -65,9 +65,7 @@ class _ConstantCall(BoundCall):
         super().__init__(session, shapes)
         self.arrays[PROBABILITY][:] = 0.5
         self.arrays[CONTRIBUTIONS][:] = np.linspace(-1, 1, self.arrays[CONTRIBUTIONS].size)
-
-    def __call__(self) -> None:
-        """Do nothing."""
+        self.run = lambda: None
 
 
 async def _constant(request: Request) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 # Since 1.29 the published wheels send session and model details to their maker unless this is set before the import.
@@ -14,7 +15,7 @@ import onnxruntime
 from churn_mlops.cpu_quota import available_cpus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -39,28 +40,27 @@ def open_session(graph: bytes, threads: int | None = None) -> onnxruntime.Infere
 class BoundCall:
     """A call of a graph that always reads and writes the same arrays, for one thread at a time.
 
-    It takes two thirds of the time of a call that checks what it is given and makes new arrays for its outputs.
+    It takes half the time of one that checks what it is given and makes arrays for what it gives.
 
     Args:
         session: of the graph.
         shapes: of the graph's one input and of the outputs that are wanted, by name; all float32.
 
     Attributes:
-        arrays: float32, by name: write the input, call, read the outputs.
+        arrays: float32, by name; to be kept for as long as it is called.
+        run: reads the input and writes the outputs.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.arrays: dict[str, npt.NDArray[np.float32]] = {
             name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()
         }
-        self._session = session
-        self._binding = session.io_binding()
+        binding = session.io_binding()
         inputs = {value.name for value in session.get_inputs()}
         for name, array in self.arrays.items():
-            value = onnxruntime.OrtValue.ortvalue_from_numpy(array)  # shares the memory of the array
-            bind = self._binding.bind_ortvalue_input if name in inputs else self._binding.bind_ortvalue_output
-            bind(name, value)
-
-    def __call__(self) -> None:
-        """Run the graph."""
-        self._session.run_with_iobinding(self._binding)
+            bind = binding.bind_ortvalue_input if name in inputs else binding.bind_ortvalue_output
+            bind(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))  # shares the array's memory
+        # what is inside session.run_with_iobinding: it makes options and looks for a WebGPU, a fifth of the time
+        self.run: Callable[[], None] = partial(
+            session._sess.run_with_iobinding, binding._iobinding, onnxruntime.RunOptions()
+        )

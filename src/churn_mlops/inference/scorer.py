@@ -57,8 +57,9 @@ class Scorer:
         self._check_names()
         self._check_shapes()
         features = len(manifest.signature.features)
-        self._call = BoundCall(self._session, {INPUT: (1, features), PROBABILITY: (1,), CONTRIBUTIONS: (1, features)})
-        self._row, self._probability, self._contributions = self._call.arrays.values()
+        call = BoundCall(self._session, {INPUT: (1, features), PROBABILITY: (1,), CONTRIBUTIONS: (1, features)})
+        self._row, self._probability, self._contributions = call.arrays.values()
+        self._run = call.run
         self._turn = Lock()
 
     @property
@@ -77,7 +78,7 @@ class Scorer:
         """
         with self._turn:
             self._row[0] = row
-            self._call()
+            self._run()
             return self._probability.item(), self._contributions[0].tolist()
 
     def _check_names(self) -> None:
