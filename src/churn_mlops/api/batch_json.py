@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from churn_mlops.inference.records import PredictionRecord
 
 _PIECE_BYTES: Final = 1 << 17
-_ROWS: Final = 256
+_ROWS: Final = 320
 _HEAD: Final = re.compile(rb'\s*\{\s*"customers"\s*:\s*\[')
 _TAIL: Final = re.compile(rb"\]\s*\}\s*\Z")
 _LONGEST_TAIL: Final = 100

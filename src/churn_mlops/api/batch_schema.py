@@ -45,20 +45,21 @@ class BatchSchema:
     def read_rows(self, rows: Sequence[Any]) -> CustomerColumns | None:
         """Read requests, as parsed from JSON; None if one of them cannot be taken."""
         by_row: list[tuple[Any, ...]] = []
+        fields, pick, width = self._fields, self._pick, len(self._names)
         for row in rows:
-            if type(row) is not dict or not row.keys() <= self._fields:
+            if type(row) is not dict or not row.keys() <= fields:
                 return None
             features = row.get("features")
             if type(features) is not dict:
                 return None
             try:
-                given = self._pick(features)
+                given = pick(features)
             except KeyError:  # some are absent, and others may not be features
                 if not features.keys() < self._known:
                     return None
                 given = tuple(map(features.get, self._names))
             else:
-                if len(features) > len(given):
+                if len(features) > width:
                     return None
             by_row.append(given)
         return self.read_columns(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from itertools import repeat
+from operator import ge, itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
@@ -176,31 +177,25 @@ class Predictor:
             scores: of these customers.
             reasons: how many of each; 0 for all.
         """
-        band, kind, version = self._decision.band, self._kind, self._version
-        answers = [
-            PredictionRecord(
-                customer_id,
-                probability,
-                probability >= threshold,
-                decision,
-                band(probability),
-                kind,
-                reasons_of,
-                quality,
-                version,
-            )
-            for customer_id, probability, threshold, decision, reasons_of, quality in zip(
+        probabilities = scores.probability.tolist()
+        thresholds, decisions = self._decide_columns(customers, scores)
+        churn = list(map(ge, probabilities, thresholds))
+        for one in zip(probabilities, churn, qualities, strict=True):
+            self._on_scored(*one)
+        return list(
+            map(
+                PredictionRecord,
                 customers.customer_ids,
-                scores.probability.tolist(),
-                *self._decide_columns(customers, scores),
+                probabilities,
+                churn,
+                decisions,
+                map(self._decision.band, probabilities),
+                repeat(self._kind),
                 self._explainer.explain_columns(customers.features, scores.contributions, reasons),
                 qualities,
-                strict=True,
+                repeat(self._version),
             )
-        ]
-        for answer in answers:
-            self._on_scored(answer.churn_probability, answer.churn_predicted, answer.input_quality)
-        return answers
+        )
 
     def _decide_columns(self, customers: CustomerColumns, scores: Scores) -> tuple[list[float], list[DecisionRecord]]:
         """Give the customers' thresholds, and how their answers came about."""
