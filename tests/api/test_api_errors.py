@@ -80,7 +80,7 @@ def test_a_failure_is_logged_with_its_place_but_not_its_text(
     ask("POST", "/predict?reasons=5", json={**example, "customer_id": "SECRET-2"}, headers={"X-Request-ID": "abc-1"})
     failure, request = map(json.loads, log.getvalue().splitlines())
     assert (failure["level"], failure["error"], failure["request_id"]) == ("ERROR", "RuntimeError", "abc-1")
-    assert failure["stack"][-1].endswith(" score")
+    assert failure["stack"][-1].endswith(" score_row")
     assert (request["status"], request["route"], request["request_id"]) == (500, "/predict", "abc-1")
     assert not [secret for secret in ("SECRET", "4711", "reasons=5") if secret in log.getvalue()]
 

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -17,7 +18,7 @@ from pydantic_core import to_json
 from churn_mlops.errors import BatchRefused, FeatureSchemaMismatch, MalformedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from churn_mlops.api.batch_intake import Intake
     from churn_mlops.api.batch_schema import BatchSchema
@@ -40,6 +41,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  
 
 _Line = tuple[int, list[str]]
 """Where a line of a file begins, from 1, and its fields."""
+
+_Convert = Callable[[Sequence[str]], tuple[list[Any], bool]]
+"""Gives the values of some fields, and whether it is sure that they are all of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +121,18 @@ def split_columns(piece: str, width: int) -> list[list[str]] | None:
 def _take(
     header: _Header,
     signature: Signature,
-    read: Sequence[Callable[[Sequence[str]], list[Any]]],
+    read: Sequence[_Convert],
     many: BatchSchema,
     intake: Intake,
     columns: Sequence[Sequence[str]],
     numbers: Sequence[int],
 ) -> Generator[None]:
-    def column(place: int | None, convert: Callable[[Sequence[str]], list[Any]]) -> list[Any]:
-        return [None] * len(numbers) if place is None else convert(columns[place])
+    def column(place: int | None, convert: _Convert) -> tuple[list[Any], bool]:
+        return ([None] * len(numbers), True) if place is None else convert(columns[place])
 
-    ids, values = column(header.customer_id, _texts), column(header.customer_value, _numbers)
-    features = [column(place, convert) for place, convert in zip(header.features, read, strict=True)]
+    (ids, _), (values, _) = column(header.customer_id, _read_texts), column(header.customer_value, _read_numbers)
+    converted = [column(place, convert) for place, convert in zip(header.features, read, strict=True)]
+    features, sure = zip(*converted, strict=True)
     yield
 
     def request(row: int) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def _take(
         worth = {} if header.customer_value is None else {"customer_value": values[row]}
         return {"customer_id": ids[row], "features": given, **worth}
 
-    customers = many.read_columns(ids, values, features)
+    customers = many.read_columns(ids, values, features, sure)
     yield
     yield from intake.take(customers, len(numbers), request, numbers)
 
@@ -193,14 +198,11 @@ def _columns(answers: list[PredictionRecord], money: Sequence[str]) -> Iterator[
 
 def _write(values: list[Any]) -> list[str]:
     """Write numbers and truths as JSON does, but None as nothing."""
-    if values.count(values[0]) == len(values):
-        return _write_different(values[:1]) * len(values)
-    return _write_different(values)
-
-
-def _write_different(values: list[Any]) -> list[str]:
-    fields = msgspec.json.encode(values)[1:-1].decode().split(",")
-    return ["" if field == "null" else field for field in fields] if None in values else fields
+    if values[0] is values[-1] and values.count(values[0]) == len(values):
+        return ["" if values[0] is None else msgspec.json.encode(values[0]).decode()] * len(values)
+    text = msgspec.json.encode(values)[1:-1].decode()
+    fields = text.split(",")
+    return ["" if field == "null" else field for field in fields] if "null" in text else fields
 
 
 def _write_field(text: str) -> str:
@@ -239,15 +241,20 @@ def _texts(fields: Sequence[str]) -> list[str | None]:
     return texts if all(texts) else [text or None for text in texts]
 
 
-def _numbers(fields: Sequence[str]) -> list[float | str | None]:
+def _read_texts(fields: Sequence[str]) -> tuple[list[Any], bool]:
+    return _texts(fields), True
+
+
+def _read_numbers(fields: Sequence[str]) -> tuple[list[Any], bool]:
+    """Read numbers; what is none stays text, for the schema to refuse."""
     try:
         # all at once, as most columns allow
         numbers: list[Any] = _NUMBERS.decode(f"[{','.join(fields)}]")
         if len(numbers) == len(fields):
-            return numbers
+            return numbers, True
     except msgspec.DecodeError:
         pass
-    return [text and _number(text) for text in _texts(fields)]
+    return [text and _number(text) for text in _texts(fields)], False
 
 
 def _number(text: str) -> float | str:
@@ -260,16 +267,16 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _truths(fields: Sequence[str]) -> list[bool | str | None]:
+def _read_truths(fields: Sequence[str]) -> tuple[list[Any], bool]:
     """Read booleans; what is none stays text, for the schema to refuse."""
-    return [text and _TRUTHS.get(text.lower(), text) for text in _texts(fields)]
+    return [text and _TRUTHS.get(text.lower(), text) for text in _texts(fields)], False
 
 
 _NUMBERS: Final = msgspec.json.Decoder(list[float])
-_READ: Final[dict[str, Callable[[Sequence[str]], list[Any]]]] = {
-    "numeric": _numbers,
-    "boolean": _truths,
-    "categorical": _texts,
+_READ: Final[dict[str, _Convert]] = {
+    "numeric": _read_numbers,
+    "boolean": _read_truths,
+    "categorical": _read_texts,
 }
 
 

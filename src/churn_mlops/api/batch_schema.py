@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,15 +69,24 @@ class BatchSchema:
             list(map(list, zip(*by_row, strict=True))),
         )
 
-    def read_columns(self, ids: list[Any], values: list[Any], features: Sequence[list[Any]]) -> CustomerColumns | None:
-        """Read customers column by column, features in the signature's order; None if one cannot be taken."""
+    def read_columns(
+        self, ids: list[Any], values: list[Any], features: Sequence[list[Any]], sure: Sequence[bool] = ()
+    ) -> CustomerColumns | None:
+        """Read customers column by column; None if one cannot be taken.
+
+        Args:
+            ids: what they are called.
+            values: what they are worth.
+            features: in the signature's order.
+            sure: of each feature, whether its values are known to be of its kind; without it, none is.
+        """
         try:
             return CustomerColumns(
                 _CUSTOMER_IDS.validate_python(ids, strict=True),
                 _CUSTOMER_VALUES.validate_python(values, strict=True),
                 [
-                    column.validate_python(given, strict=True)
-                    for column, given in zip(self._columns, features, strict=True)
+                    given if is_sure else column.validate_python(given, strict=True)
+                    for column, given, is_sure in zip(self._columns, features, sure or repeat(False), strict=bool(sure))
                 ],
             )
         except ValidationError:
