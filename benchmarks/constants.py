@@ -54,7 +54,7 @@ def main(kind: str) -> None:
         return
     if kind == "route":
         routes.router.post("/constant")(_constant)
-    scorer.BoundCall = _ConstantCall  # type: ignore[misc]  # what this module is for
+    scorer.BoundCall = _ConstantCall  # type: ignore[attr-defined]  # what this module is for
     serve(load_settings())
 
 

@@ -82,11 +82,11 @@ def read_csv(
     while piece := lines.take():
         yield
         if columns := split_columns(piece, width):
-            numbers = lines.count(len(columns[0]))
-            for start in range(0, len(numbers), _ROWS):
+            counted = lines.count(len(columns[0]))
+            for start in range(0, len(counted), _ROWS):
                 these = slice(start, start + _ROWS)
                 some = [column[these] for column in columns]
-                yield from _take(header, signature, read, many, intake, some, numbers[these])
+                yield from _take(header, signature, read, many, intake, some, counted[these])
             continue
         filled = [line for line in lines.parse(piece) if line[1]]
         fit = all(len(row) == width for _, row in filled)
