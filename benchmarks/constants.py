@@ -22,12 +22,14 @@ from churn_mlops.api import routes
 from churn_mlops.api.server import serve
 from churn_mlops.config import load_settings
 from churn_mlops.inference import scorer
+from churn_mlops.inference.scorer import Scorer, Scores
 from churn_mlops.models.graph_contract import CONTRIBUTIONS, PROBABILITY
 from churn_mlops.onnx_session import BoundCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy.typing as npt
     from starlette.types import Receive, Scope, Send
 
 ANSWER: Final[dict[str, Any]] = {
@@ -55,7 +57,20 @@ def main(kind: str) -> None:
     if kind == "route":
         routes.router.post("/constant")(_constant)
     scorer.BoundCall = _ConstantCall  # type: ignore[attr-defined]  # what this module is for
+    Scorer.score = _score  # type: ignore[method-assign]
     serve(load_settings())
+
+
+_SCORES: Final[dict[int, Scores]] = {}
+
+
+def _score(self: Scorer, matrix: npt.NDArray[np.float32]) -> Scores:
+    """Answer the same for every row, made once for each number of rows."""
+    rows = len(matrix)
+    if rows not in _SCORES:
+        contributions = np.tile(np.linspace(-1, 1, matrix.shape[1], dtype=np.float32), (rows, 1))
+        _SCORES[rows] = Scores(np.full(rows, 0.5, dtype=np.float32), contributions)
+    return _SCORES[rows]
 
 
 class _ConstantCall(BoundCall):

@@ -103,7 +103,8 @@ async def predict(request: Request) -> Response:
     served = find_served(request)
     reasons = count_reasons(request)
     customer = served.schema.read(await read_body(request))
-    answer = served.predictor.predict(customer, served.predictor.encode(customer["features"]), reasons)
+    encoded = served.predictor.encode(customer["features"])
+    answer = served.predictor.answer(customer, encoded, await served.together.score(encoded[0]), reasons)
     shadow: Shadow | None = request.app.state.shadow
     if shadow is not None:
         shadow.offer(served, request.scope["request_id"], customer["features"], answer["churn_probability"])

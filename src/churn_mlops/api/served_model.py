@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from churn_mlops.api.batch_schema import BatchSchema
 from churn_mlops.api.open_inference.model import TensorModel
 from churn_mlops.api.request_schema import RequestSchema
+from churn_mlops.api.together import Together
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.prediction import Predictor, tell_nobody
 from churn_mlops.inference.scorer import load_version
@@ -43,6 +44,11 @@ class ServedModel:
     def header(self) -> tuple[bytes, bytes]:
         """The same for `raw_headers`, which encodes nothing: that would take /predict a microsecond."""
         return b"x-model-version", self.version.encode()
+
+    @cached_property
+    def together(self) -> Together:
+        """What scores single customers."""
+        return Together(self.scorer)
 
     @cached_property
     def batch_schema(self) -> BatchSchema:

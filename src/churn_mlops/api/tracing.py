@@ -74,7 +74,7 @@ class Tracing:
 
     def trace_steps(self, served: ServedModel) -> None:
         """Give reading and scoring, of every route, spans of their own inside that of the request."""
-        for step, owner, name in (("validate", served.schema, "read"), ("score", served.predictor, "predict")):
+        for step, owner, name in (("validate", served.schema, "read"), ("score", served.predictor, "answer")):
             setattr(owner, name, _in_span(self.tracer, step, getattr(owner, name)))
 
     def close(self) -> None:

@@ -138,9 +138,14 @@ class Predictor:
             encoded: what `encode` made of it.
             reasons: how many; 0 for all.
         """
-        row, quality = encoded
+        return self.answer(customer, encoded, self._scorer.score_row(encoded[0]), reasons)
+
+    def answer(
+        self, customer: Customer, encoded: Encoded, scores: tuple[float, list[float]], reasons: int
+    ) -> Prediction:
+        """Answer for one customer who was scored before; `scores` are those of `Scorer.score_row`."""
+        quality, (probability, contributions) = encoded[1], scores
         features, decision = customer["features"], self._decision
-        probability, contributions = self._scorer.score_row(row)
         value = self._value(customer.get("customer_value"), features.get(self._value_column))
         threshold = decision.threshold_for(value)
         churns = probability >= threshold
