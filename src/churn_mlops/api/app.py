@@ -89,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.served = app.state.refusal = app.state.shadow = app.state.tracing = None
     app.state.stopping = app.state.needs_key = False
     app.state.turns = Turns()
+    app.state.in_flight = ()  # the server gives its own
     app.include_router(router)
     app.include_router(batch.router)
     app.include_router(metrics_router)

@@ -104,7 +104,10 @@ async def predict(request: Request) -> Response:
     reasons = count_reasons(request)
     customer = served.schema.read(await read_body(request))
     encoded = served.predictor.encode(customer["features"])
-    answer = served.predictor.answer(customer, encoded, await served.together.score(encoded[0]), reasons)
+    if len(request.app.state.in_flight) > 1:
+        answer = served.predictor.answer(customer, encoded, await served.together.score(encoded[0]), reasons)
+    else:
+        answer = served.predictor.predict(customer, encoded, reasons)
     shadow: Shadow | None = request.app.state.shadow
     if shadow is not None:
         shadow.offer(served, request.scope["request_id"], customer["features"], answer["churn_probability"])

@@ -78,6 +78,7 @@ def serve_here(
     """
     app = create_app(settings)
     load = Load(settings.serving)
+    app.state.in_flight = load.in_flight
 
     def started() -> None:
         served = app.state.served

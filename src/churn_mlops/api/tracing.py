@@ -74,7 +74,7 @@ class Tracing:
 
     def trace_steps(self, served: ServedModel) -> None:
         """Give reading and scoring, of every route, spans of their own inside that of the request."""
-        for step, owner, name in (("validate", served.schema, "read"), ("score", served.predictor, "answer")):
+        for step, owner, name in (("validate", served.schema, "read"), ("score", served.predictor, "predict")):
             setattr(owner, name, _in_span(self.tracer, step, getattr(owner, name)))
 
     def close(self) -> None:
@@ -88,6 +88,7 @@ class Tracing:
 async def trace(app: FastAPI) -> AsyncIterator[None]:
     """Have an application's requests traced, and send at the end what was not sent yet."""
     app.state.tracing = Tracing()
+    app.state.in_flight = ()  # each request is scored alone, in a span of its own
     yield
     app.state.tracing.close()
 
