@@ -57,7 +57,7 @@ def main(kind: str) -> None:
     if kind == "route":
         routes.router.post("/constant")(_constant)
     scorer.BoundCall = _ConstantCall  # type: ignore[attr-defined]  # what this module is for
-    Scorer.score = _score  # type: ignore[method-assign]
+    Scorer.score = _score  # type: ignore[method-assign]  # the same
     serve(load_settings())
 
 
