@@ -109,7 +109,7 @@ def promoting(two_trained: tuple[Settings, str, str], run: Run, tmp_path: Path) 
     return functools.partial(run, **named)
 
 
-NOTE = "A running service serves it from its next start on.\n"
+NOTE = "A running service serves it within serving.reload_seconds.\n"
 CHECKS = ["unseen rows", "at least as good", "calibrated", "beats the best rule", "no leak"]
 CHECKS += ["served as evaluated", "fast enough"]
 

@@ -19,7 +19,7 @@ from churn_mlops.registry.signing_keys import (
     read_private_key,
     read_public_key,
 )
-from churn_mlops.registry.writing import sign
+from churn_mlops.registry.writing import promote, sign
 
 if TYPE_CHECKING:
     import subprocess
@@ -73,6 +73,30 @@ def test_what_cannot_be_signed_is_one_line(arguments: tuple[str, ...], problem: 
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith(f"error: {problem}")
     assert registry.read_signature(version) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("promote", "challenger", "--force", "--reason", "It is urgent."), ("rollback",)],
+    ids=["promote", "rollback"],
+)
+def test_what_would_not_be_served_does_not_become_champion(
+    arguments: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    """An unsigned version is refused by the command already, whatever the reason, and nothing changes."""
+    registry, (first, second) = register_some(tmp_path / "artifacts", 2)
+    if arguments == ("rollback",):
+        promote(registry, second)
+    make_key_pair(tmp_path)
+    sign(registry, registry.champion(), read_private_key(tmp_path / PRIVATE_KEY))
+    before = registry.aliases()
+    done = run("models", *arguments, SERVING__REQUIRE_SIGNATURE=PUBLIC_KEY)
+    refused = first if arguments == ("rollback",) else second
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(
+        f"error: Version {refused} is refused: it is not signed, and serving.require_signature"
+    )
+    assert registry.aliases() == before
 
 
 def test_serving_with_a_key_that_is_none_does_not_start(run: Run, tmp_path: Path) -> None:

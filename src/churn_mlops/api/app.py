@@ -28,12 +28,12 @@ from churn_mlops.api.openapi import build_openapi, document_keys
 from churn_mlops.api.protection import hide_documentation, protect
 from churn_mlops.api.routes import DIRECT, router
 from churn_mlops.api.served_model import ServedModel
-from churn_mlops.api.served_registry import open_registry
 from churn_mlops.api.shadow import Shadow
 from churn_mlops.api.tracing import TraceRequests, is_asked_for, trace
 from churn_mlops.api.turns import Turns
 from churn_mlops.config import load_settings
 from churn_mlops.cpu_quota import cpus_per_worker
+from churn_mlops.registry.served import open_registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -17,9 +17,9 @@ from churn_mlops.api.listening import announce, listen, port_of
 from churn_mlops.api.load import Load
 from churn_mlops.api.memory import keep_what_is_there
 from churn_mlops.api.metrics import SHED
-from churn_mlops.api.served_registry import open_registry
 from churn_mlops.api.workers import Workers
 from churn_mlops.cpu_quota import count_workers
+from churn_mlops.registry.served import open_registry
 
 if TYPE_CHECKING:
     import socket

@@ -15,6 +15,7 @@ from churn_mlops.config import load_settings
 from churn_mlops.errors import ChurnMlopsError, NoModel, RegistryError
 from churn_mlops.registry.history import read_history
 from churn_mlops.registry.reading import Aliases, Registry
+from churn_mlops.registry.served import open_registry
 from churn_mlops.registry.writing import roll_back
 from churn_mlops.training.gate import promote_if_fit
 from churn_mlops.training.train_baseline import Config
@@ -76,7 +77,7 @@ def promote(
 @models.command()
 def rollback(config: Config = None) -> None:
     """Make the previous champion champion again, at once: nothing is measured."""
-    _tell(roll_back(_registry(config)))
+    _tell(roll_back(open_registry(load_settings(config))))
 
 
 @models.command()
@@ -104,7 +105,7 @@ def _registry(config: Config) -> Registry:
 
 def _tell(aliases: Aliases) -> None:
     typer.echo(f"champion: {aliases.champion}; previous: {aliases.previous or 'none'}")
-    typer.echo("A running service serves it from its next start on.")
+    typer.echo("A running service serves it within serving.reload_seconds.")
 
 
 def _table(rows: list[tuple[str, ...]]) -> Table:

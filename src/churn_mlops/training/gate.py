@@ -13,6 +13,7 @@ from churn_mlops.inference.scorer import load_version
 from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.registry.history import Check, Grounds
 from churn_mlops.registry.reading import Registry
+from churn_mlops.registry.served import open_registry
 from churn_mlops.registry.writing import promote
 from churn_mlops.training.blind_scores import score_blindly
 from churn_mlops.training.promotion_checks import (
@@ -65,13 +66,17 @@ def judge(settings: Settings, version: str) -> Verdict:
 
     Raises:
         VersionNotFound: there is no such version.
-        VersionRefused: its files fail their checks, or it cannot be loaded.
+        VersionRefused: its files fail their checks, it cannot be loaded, or nobody whom serving.require_signature names
+            signed it.
+        KeyRefused: a file of serving.require_signature holds no public key.
         RegistryError: it is champion already, or there is no challenger.
     """
     registry = Registry(settings.artifacts.path)
     aliases = registry.aliases()
     champion = aliases.champion if aliases else None
-    scorer = load_version(registry, _resolve(aliases, version))
+    scorer = load_version(
+        open_registry(settings), _resolve(aliases, version)
+    )  # refused here where it would not be served
     if scorer.version == champion:
         raise RegistryError(f"{champion} is champion already.")
     try:
@@ -95,7 +100,7 @@ def promote_if_fit(
 
     Raises:
         PromotionRefused: a check failed and there is no reason to promote it all the same.
-        RegistryError: see `judge`; a version that cannot be loaded is never promoted.
+        RegistryError: see `judge`; a version that would not be served is never promoted.
     """
     verdict = judge(settings, version)
     show(verdict)
