@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 import churn_mlops
-from churn_mlops.api.server import serve as serve_api
 from churn_mlops.cli.keys import keys
 from churn_mlops.cli.models import models
 from churn_mlops.cli.report import report
@@ -32,6 +31,8 @@ app.add_typer(keys, name="keys")
 @app.command()
 def serve(config: Config = None) -> None:
     """Serve the champion over HTTP until stopped (serving.host and serving.port in the configuration)."""
+    # imported here, since it takes most of a second that no other command should wait for
+    from churn_mlops.api.server import serve as serve_api
 
     def show(line: str) -> None:
         sys.stderr.write(f"\nReady. Try it from another terminal:\n\n{line}\n\n")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from churn_mlops.api.keys import show_new_key
-
 keys = typer.Typer(no_args_is_help=True, help="Make the keys that a service asks its clients for.")
 
 
@@ -17,4 +15,7 @@ def _group() -> None:
 @keys.command()
 def new() -> None:
     """Print a new random key, and the hash of it that CHURN_MLOPS_API_KEYS takes; nothing is stored."""
+    # imported here, since it takes half a second that no other command should wait for
+    from churn_mlops.api.keys import show_new_key
+
     show_new_key()

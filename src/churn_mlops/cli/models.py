@@ -17,7 +17,6 @@ from churn_mlops.registry.history import read_history
 from churn_mlops.registry.reading import Aliases, Registry
 from churn_mlops.registry.served import open_registry
 from churn_mlops.registry.writing import roll_back
-from churn_mlops.training.gate import promote_if_fit
 from churn_mlops.training.train_baseline import Config
 
 models = typer.Typer(no_args_is_help=True, help="List, inspect, sign, promote and roll back model versions.")
@@ -70,6 +69,9 @@ def promote(
     the exit code is 3; promotion.* in the configuration says how strict.
     """
     _require_reason(force, reason)
+    # imported here, since it takes seconds that no other command should wait for
+    from churn_mlops.training.gate import promote_if_fit
+
     console = Console()
     _tell(promote_if_fit(load_settings(config), version, reason, lambda verdict: show_checks(console, verdict)))
 

@@ -12,8 +12,6 @@ from rich.console import Console
 from churn_mlops.command_line import run_command
 from churn_mlops.config import load_settings
 from churn_mlops.registry.reading import Registry
-from churn_mlops.training.console import show_steps, show_version
-from churn_mlops.training.job import train as train_model
 
 if TYPE_CHECKING:
     from churn_mlops.training.contest import Model
@@ -45,6 +43,10 @@ def run_training(model: Model | None, config: Path | None, if_no_champion: bool)
     if if_no_champion and registry.aliases() is not None:
         console.print(f"{registry.champion()} is champion already; nothing to train.", highlight=False)
         return
+    # imported here, since it takes seconds that no other command should wait for
+    from churn_mlops.training.console import show_steps, show_version
+    from churn_mlops.training.job import train as train_model
+
     with show_steps(console) as observe:
         trained = train_model(settings, model or settings.training.model, observe)
     show_version(console, trained)
