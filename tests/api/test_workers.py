@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Wait = Callable[[Callable[[], object]], float]
 
 CLIENTS = 8
+MOST_SECONDS = 5
+"""Until a killed worker is replaced: some fifty times what it takes, but less than a new interpreter beside load."""
 
 
 def workers_of(process: subprocess.Popen[bytes]) -> set[int]:
@@ -70,14 +72,35 @@ def test_a_worker_that_is_killed_is_replaced(
         wait_until(lambda: log.read_text().count('"/ready"') > 100)
         killed = min(workers_of(process))
         os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: log.read_text().count("Application startup complete") == 3)
-        ended.set()
+        try:
+            seconds = wait_until(lambda: log.read_text().count("Application startup complete") == 3)
+        finally:
+            ended.set()
     asked, lost = map(sum, zip(*(client.result() for client in clients), strict=True))
     assert asked > 100
     assert lost <= CLIENTS
+    assert seconds < MOST_SECONDS
     assert (len(workers_of(process)), killed in workers_of(process)) == (2, False)
     died = [line for line in read_log(log) if line["message"] == "a worker ended and is replaced"]
     assert [(line["pid"], line["exit_code"]) for line in died] == [(killed, -signal.SIGKILL)]
+
+
+def test_a_worker_that_hangs_is_replaced(
+    start_service: StartService, sample_artifacts: Path, wait_until: Wait, read_log: ReadLog, tmp_path: Path
+) -> None:
+    """Its process is there, but its event loop answers the parent no more; the others are left alone."""
+    sooner = "import churn_mlops.api.workers as workers\nworkers._MOST_UNANSWERED = 2\n"
+    (tmp_path / "sitecustomize.py").write_text(sooner)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    process, address, log = start_service(sample_artifacts, WEB_CONCURRENCY="2", PYTHONPATH=path)
+    wait_until(lambda: log.read_text().count("Application startup complete") == 2)
+    hung, healthy = sorted(workers_of(process))
+    os.kill(hung, signal.SIGSTOP)
+    wait_until(lambda: log.read_text().count("Application startup complete") == 3)
+    told = [(line["message"], line["pid"]) for line in read_log(log) if line["level"] == "ERROR"]
+    assert told == [("a worker hangs and is killed", hung), ("a worker ended and is replaced", hung)]
+    assert healthy in workers_of(process)
+    assert httpx.get(f"{address}/ready").status_code == 200
 
 
 def test_every_worker_follows_the_registry(
@@ -153,9 +176,7 @@ def test_a_number_of_workers_that_is_none_is_one_sentence(sample_artifacts: Path
 
 def test_workers_that_cannot_start_end_the_service(tmp_path: Path, sample_artifacts: Path) -> None:
     """Where the first one fails, the others are stopped, and the exit is an error instead of a try every second."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nif 'churn_mlops.api.worker' in sys.orig_argv:\n    sys.exit(7)\n"
-    )
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.register_at_fork(after_in_child=lambda: os._exit(7))\n")
     variables = {"CHURN_MLOPS__ARTIFACTS__PATH": str(sample_artifacts), "CHURN_MLOPS__SERVING__PORT": "0"}
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = subprocess.run(

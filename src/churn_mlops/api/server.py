@@ -52,7 +52,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None] = lambda line: Non
     listeners = listen(settings.serving.host, settings.serving.port)
     if workers > 1:
         with shared_folder():
-            Workers(settings, workers, listeners, on_ready).run()
+            Workers(serve_here, settings, workers, listeners, on_ready).run()
         return
 
     def started(line: str | None, server: DrainingServer) -> None:

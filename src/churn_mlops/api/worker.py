@@ -1,36 +1,57 @@
-"""`python -m churn_mlops.api.worker CHANNEL LISTENER…`: one of several processes that serve on the same sockets.
-
-Started by `workers`. The channel is a socket to it: the settings come in, a line goes out once connections are
-accepted, and when it closes there is nobody left to work for.
-"""
+"""One of several processes that serve on the same sockets: what `workers` starts."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import os
+import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from churn_mlops.api.server import serve_here
 from churn_mlops.command_line import run_command
-from churn_mlops.config import Settings
 
 if TYPE_CHECKING:
+    import socket
+    from multiprocessing.connection import Connection
+
     from churn_mlops.api.draining import DrainingServer
+    from churn_mlops.config import Settings
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT}
+"""What a worker is sent to end; blocked while it is made, as its parent's handlers are not for it."""
+
+Serve = Callable[["Settings", "list[socket.socket]", Callable[["str | None", "DrainingServer"], None]], None]
+"""What serves in one process: given the settings, sockets to listen on, and what to call once it does."""
 
 
-def work(channel: socket.socket, listeners: list[socket.socket]) -> None:
-    """Serve until told to stop, or until the other end of the channel is gone."""
-    settings = Settings.model_validate_json(channel.makefile("rb").readline())
+def work(serve: Serve, settings: Settings, listeners: list[socket.socket], channel: Connection) -> None:
+    """Serve until told to stop, or until the other end of the channel is gone; then exit.
+
+    Args:
+        serve: serves in this process.
+        settings: the configuration.
+        listeners: open sockets.
+        channel: tells the parent what `serve` says once it accepts connections. From then on the event loop sends back
+            what comes, by which the parent knows that it does not hang.
+    """
+    os.setpgid(0, 0)  # Ctrl-C is for the parent, which tells the workers
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def started(line: str | None, server: DrainingServer) -> None:
-        channel.sendall(json.dumps(line).encode() + b"\n")
-        asyncio.get_running_loop().add_reader(channel.fileno(), server.stop)  # it is readable once it is closed
+        loop = asyncio.get_running_loop()
 
-    serve_here(settings, listeners, started)
+        def send_back() -> None:
+            try:
+                channel.send_bytes(channel.recv_bytes())
+            except (EOFError, OSError):
+                loop.remove_reader(channel.fileno())
+                server.stop()
 
+        channel.send_bytes(json.dumps(line).encode())
+        loop.add_reader(channel.fileno(), send_back)
 
-if __name__ == "__main__":
-    opened = [socket.socket(fileno=int(number)) for number in sys.argv[1:]]
-    sys.exit(run_command(lambda: work(opened[0], opened[1:])))
+    sys.exit(run_command(lambda: serve(settings, listeners, started)))
