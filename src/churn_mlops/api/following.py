@@ -193,10 +193,10 @@ class Watch:
 
     def _run(self) -> None:
         while not self._ended.wait(self._seconds):
-            self._look()
+            if self._look():
+                release_memory()  # of the version that was, unless requests still hold it
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
         changed = [follower.look() for follower in self._followers]
         self._after()
-        if any(changed):
-            release_memory()  # of the version that was, unless requests still hold it
+        return any(changed)
