@@ -15,7 +15,7 @@ from churn_mlops.api.draining import DrainingServer
 from churn_mlops.api.keys import read_key_hashes
 from churn_mlops.api.listening import announce, listen, port_of
 from churn_mlops.api.load import Load
-from churn_mlops.api.memory import keep_what_is_there
+from churn_mlops.api.memory import give_back_what_is_freed, keep_what_is_there
 from churn_mlops.api.metrics import SHED
 from churn_mlops.api.workers import Workers
 from churn_mlops.cpu_quota import count_workers
@@ -76,6 +76,7 @@ def serve_here(
         on_started: called in the event loop once it accepts connections, with a shell command that asks it something,
             if it has a model, and the server.
     """
+    give_back_what_is_freed()
     app = create_app(settings)
     load = Load(settings.serving)
     app.state.in_flight = load.in_flight
