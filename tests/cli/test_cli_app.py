@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from learnable_tables import draw_customers
 
 import churn_mlops
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
-QUICK = {"TRAINING__FOLDS": "2", "TRAINING__BOOTSTRAP_RESAMPLES": "100"}
+
+def train_quickly(folder: Path) -> dict[str, str]:
+    """Write a small table, and give the settings to train on it."""
+    draw_customers().to_csv(folder / "customers.csv", index=False)
+    table = {"DATA__SOURCE": "table", "DATA__PATH": "customers.csv", "DATA__TARGET": "churned"}
+    return table | {"DATA__POSITIVE_LABEL": "true", "TRAINING__FOLDS": "2", "TRAINING__BOOTSTRAP_RESAMPLES": "100"}
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -93,7 +99,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     """Where the system refuses to write, the reason stands in one line and the exit code is 2."""
     (tmp_path / "empty.yaml").touch()
     command = [sys.executable, "-m", "churn_mlops.training.train_baseline", "--config", "empty.yaml"]
-    environment = os.environ | {f"CHURN_MLOPS__{name}": value for name, value in QUICK.items()}
+    environment = os.environ | {f"CHURN_MLOPS__{name}": value for name, value in train_quickly(tmp_path).items()}
     done = subprocess.run(
         ["sh", "-c", 'ulimit -f 1 && exec "$@"', "sh", *command],
         cwd=tmp_path,
@@ -105,10 +111,11 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "error: The operating system refused: [Errno 27] File too large.\n")
 
 
-def test_train_with_if_no_champion_trains_once(run: Run) -> None:
+def test_train_with_if_no_champion_trains_once(run: Run, tmp_path: Path) -> None:
     """The first run registers a champion; the second says so and does nothing."""
     command = ("train", "--model", "logistic", "--if-no-champion")
-    first, second = (run(*command, **QUICK) for _ in range(2))
+    settings = train_quickly(tmp_path)
+    first, second = (run(*command, **settings) for _ in range(2))
     champion = first.stdout.splitlines()[-1].split()[1]
     assert first.stdout.splitlines()[-1] == f"version {champion} is champion: it is what is served"
     assert second.stdout == f"{champion} is champion already; nothing to train.\n"
