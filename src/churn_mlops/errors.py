@@ -51,6 +51,10 @@ class SuspectedLeak(DataError):
         )
 
 
+class SampleRefused(ChurnMlopsError):
+    """A sample log cannot be written as it was asked for."""
+
+
 class NotWritable(ChurnMlopsError):
     """A folder that must be written to refuses; inside a container the message carries the option to add."""
 

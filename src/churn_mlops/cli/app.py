@@ -11,6 +11,7 @@ import churn_mlops
 from churn_mlops.cli.keys import keys
 from churn_mlops.cli.models import models
 from churn_mlops.cli.report import report
+from churn_mlops.cli.sample import sample
 from churn_mlops.config import load_settings
 from churn_mlops.training.train_baseline import Config
 from churn_mlops.training.train_candidate import train
@@ -26,6 +27,7 @@ app.command()(train)
 app.command()(report)
 app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")
+app.add_typer(sample, name="sample")
 
 
 @app.command()

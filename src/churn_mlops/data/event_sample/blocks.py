@@ -1,0 +1,95 @@
+"""Draws a block of customers with all that happens to them, and the rows of the log that tell of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from churn_mlops.data.event_sample.activity import draw_events
+from churn_mlops.data.event_sample.arrivals import draw_arrivals
+from churn_mlops.data.event_sample.customers import draw_customers
+from churn_mlops.data.event_sample.lives import draw_lives
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from churn_mlops.data.event_sample.calendar import Calendar
+    from churn_mlops.data.event_sample.customers import Customers, Floats, Integers
+    from churn_mlops.data.event_sample.lives import Lives
+
+BLOCK_CUSTOMERS: Final = 1024
+"""So many customers are drawn together, from a seed of their own. Another number would make other customers."""
+
+BLOCK_BITS: Final = 26
+"""Event ids within a block differ in so many bits, blocks in those above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of the log in the order in which they arrived: [rows].
+
+    Attributes:
+        customer: place of the customer in the block, int32.
+        second: when it happened, counted from the log's start, int64.
+        type: place in `TYPES`, int8.
+        amount: of money, float64; NaN where none moves.
+        event_id: int64, the same for rows that tell of the same event.
+        known: second at which the row arrived, int64.
+    """
+
+    customer: NDArray[np.int32]
+    second: Integers
+    type: NDArray[np.int8]
+    amount: Floats
+    event_id: Integers
+    known: Integers
+
+    def __len__(self) -> int:
+        return len(self.second)
+
+    def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Rows:
+        """Keep the rows at some places."""
+        return Rows(*(getattr(self, field.name)[places] for field in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some of a log's customers, and all of their rows.
+
+    Attributes:
+        number: of the block, from 0.
+        customers: who they are.
+        lives: how they fare.
+        rows: what the log says of them.
+    """
+
+    number: int
+    customers: Customers
+    lives: Lives
+    rows: Rows
+
+
+def draw_block(number: int, calendar: Calendar) -> Block:
+    """Draw `BLOCK_CUSTOMERS` customers and their rows; a block is the same whatever else is drawn."""
+    random = np.random.default_rng((calendar.seed, number, calendar.days))
+    customers = draw_customers(random, BLOCK_CUSTOMERS, calendar)
+    lives = draw_lives(random, customers, calendar)
+    events = draw_events(random, customers, lives, calendar)
+    arrivals = draw_arrivals(random, events, calendar)
+    told = events.take(arrivals.event)
+    event_id = (number << BLOCK_BITS) + arrivals.event
+    return Block(
+        number,
+        customers,
+        lives,
+        Rows(told.customer, told.second, told.type, told.amount, event_id, arrivals.known),
+    )
+
+
+def join_rows(parts: Sequence[Rows]) -> Rows:
+    """Put the rows of several parts one after the other."""
+    return Rows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rows)))
