@@ -62,7 +62,7 @@ def make_events(block: Block, rows: Rows, calendar: Calendar) -> pa.Table:
         _texts(rows.customer, names),
         _times(rows.second, calendar),
         _texts(rows.type, TYPES),
-        pa.array(rows.amount, from_pandas=True),
+        pa.array(rows.amount, mask=np.isnan(rows.amount)),
         _times(rows.known, calendar),
     ]
     return pa.Table.from_arrays(columns, schema=EVENTS)

@@ -169,6 +169,7 @@ class _Output:
     def __init__(self, path: Path, schema: pa.Schema, file_rows: int | None = None) -> None:
         self._path = path
         self._schema = schema
+        self._whole = [field.name for field in schema if pa.types.is_timestamp(field.type) or field.type == pa.int64()]
         self._file_rows = file_rows
         self._writer: pa_parquet.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
@@ -205,7 +206,14 @@ class _Output:
     def _open(self) -> None:
         name = self._path if self._file_rows is None else self._path / f"part-{self.files:05}.parquet"
         self._writer = pa_parquet.ParquetWriter(
-            name, self._schema, compression="zstd", compression_level=1, store_schema=False
+            name,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            # whole numbers and times by what they differ from the one before: smaller and faster than a dictionary
+            column_encoding=dict.fromkeys(self._whole, "DELTA_BINARY_PACKED"),
+            use_dictionary=[column for column in self._schema.names if column not in self._whole],
+            store_schema=False,
         )
         self._rows_of_file = 0
         self.files += 1
