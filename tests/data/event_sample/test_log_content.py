@@ -12,7 +12,7 @@ from churn_mlops.data.event_sample.activity import TYPES
 from churn_mlops.data.event_sample.arrivals import DELIVERED_AGAIN, LATE, REPEATED, VERY_LATE
 
 if TYPE_CHECKING:
-    from tests.data.event_sample.conftest import Log
+    from event_sample.conftest import Log
 
 START, END = pd.Timestamp("2023-01-02", tz="UTC"), pd.Timestamp("2025-01-01", tz="UTC")
 HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.data.event_sample.conftest import Log
+    from event_sample.conftest import Log
 
 TIME = pa.timestamp("us", "UTC")
 FEW = SampleSize(180, customers=20)

@@ -62,7 +62,7 @@ def draw_events(random: np.random.Generator, customers: Customers, lives: Lives,
     """Draw the events of customers from when they join, or the log begins, until they leave, or the log ends."""
     hours = _Hours(random, customers, calendar)
     session_customer, session = hours.spread(random.poisson(lives.rate))
-    steps = random.geometric(0.42, len(session))
+    steps = random.geometric(0.55, len(session))
     usage_customer = np.repeat(session_customer, steps)
     usage = np.repeat(session, steps) + random.integers(20, _SESSION_SECONDS, len(usage_customer))
     searches = random.random(len(usage)) < 0.12

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MONTH_DAYS: Final = 30.4375
 _YEAR_DAYS: Final = 365.25
 _RETRY_DAYS: Final = np.array([0.0, 3.0, 8.0, 15.0])
-_FAILS_AGAIN: Final = (0.45, 0.55, 0.65)
+_FAILS_AGAIN: Final = (0.4, 0.45, 0.5)
 _GIVE_UP_DAYS: Final = 16.0
 
 

@@ -97,7 +97,7 @@ def draw_customers(random: np.random.Generator, count: int, calendar: Calendar) 
         sensitive=random.random(count) < np.where(plan == 0, 0.45, 0.25),
         rhythm=random.choice(len(_RHYTHM_SHARES), count, p=_RHYTHM_SHARES),
         shift_hours=np.round(random.normal(0.0, 1.2, count)).astype(np.int64) - _UTC_OFFSETS[country],
-        log_rate=random.normal(0.35, 0.8, count) + 0.25 * plan,
-        frailty=random.normal(0.0, 0.5, count),
+        log_rate=random.normal(0.7, 0.75, count) + 0.25 * plan,
+        frailty=random.normal(0.0, 0.4, count),
         card_risk=random.beta(0.9, 22.0, count),
     )

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from churn_mlops.data.event_sample.calendar import Calendar
     from churn_mlops.data.event_sample.customers import Customers, Floats, Integers
 
-_BASE: Final = -5.6
+_BASE: Final = -7.15
 """Log of the weekly hazard of an untroubled customer."""
 
-_PLAN_EFFECT: Final = np.array([0.25, 0.0, -0.3])
-_CHANNEL_EFFECT: Final = np.array([-0.15, 0.05, 0.4, -0.2, 0.1])  # the last for an unknown one
+_PLAN_EFFECT: Final = np.array([0.35, 0.0, -0.4])
+_CHANNEL_EFFECT: Final = np.array([-0.25, 0.0, 0.5, -0.3, 0.1])  # the last for an unknown one
 _WEEKS_PER_YEAR: Final = 365.25 / 7
 _NEVER: Final = np.inf
 _WRITTEN_DOWN_AT_ONCE: Final = 0.7
@@ -59,7 +59,7 @@ def draw_lives(random: np.random.Generator, customers: Customers, calendar: Cale
     shape = len(customers), calendar.weeks
     ages = calendar.week_starts - customers.joined[:, None]
     decline, mood = _drift(random, customers, calendar)
-    away = random.random(shape) < 0.03
+    away = random.random(shape) < 0.025
     away[:, 1:] |= away[:, :-1] & (random.random((shape[0], shape[1] - 1)) < 0.5)
     start_up = 0.5 * np.exp(-np.maximum(ages, 0.0) / 30)
     rate = np.exp(customers.log_rate[:, None] + calendar.season + decline + mood - 2.5 * away + start_up)
@@ -73,13 +73,13 @@ def draw_lives(random: np.random.Generator, customers: Customers, calendar: Cale
 
     hazard = (
         (_BASE + customers.frailty + _PLAN_EFFECT[customers.plan] + _CHANNEL_EFFECT[customers.channel])[:, None]
-        - 0.25 * (customers.log_rate - 0.35)[:, None]
-        + 0.9 * np.exp(-np.maximum(ages, 0.0) / 60)
-        - 1.35 * _lag(decline)
-        - 0.35 * mood
-        + np.minimum(_recent(tickets, 0.7), 2.0)
-        + 0.9 * np.minimum(_recent(bills.failures, 0.75), 2.0)
-        + 2.0 * _since(calendar.week_starts, customers.rise_day, 6.0) * customers.sensitive[:, None]
+        - 0.45 * (customers.log_rate - 0.7)[:, None]
+        + 2.0 * np.exp(-np.maximum(ages, 0.0) / 90)
+        - 2.5 * _lag(decline) * np.where(random.random(len(customers)) < 0.2, 0.2, 1.0)[:, None]
+        - 0.8 * mood
+        + 1.4 * np.minimum(_recent(tickets, 0.75), 2.0)
+        + 1.3 * np.minimum(_recent(bills.failures, 0.75), 2.0)
+        + 2.6 * _since(calendar.week_starts, customers.rise_day, 6.0) * customers.sensitive[:, None]
     )
     hazard += np.where(customers.annual[:, None], _anniversary(ages), 0.0)
     leaves = random.random(shape) < -np.expm1(-np.exp(hazard))
@@ -97,14 +97,14 @@ def draw_lives(random: np.random.Generator, customers: Customers, calendar: Cale
 def _drift(random: np.random.Generator, customers: Customers, calendar: Calendar) -> tuple[Floats, Floats]:
     """Draw log usage against the customer's own: declines (never above 0), and a mood that comes and goes."""
     count, weeks = len(customers), calendar.weeks
-    begins = random.random((weeks, count)) < 0.007 * np.exp(0.5 * customers.frailty)
-    ends = random.random((weeks, count)) < np.where(random.random(count) < 0.25, 0.003, 0.07)
-    depth = -random.uniform(0.6, 2.8, count)
-    speed = 1 / random.uniform(1.5, 7.0, count)
-    shocks = random.normal(0.0, 0.17, (weeks, count))
+    begins = random.random((weeks, count)) < 0.006 * np.exp(0.5 * customers.frailty)
+    ends = random.random((weeks, count)) < np.where(random.random(count) < 0.25, 0.003, 0.04)
+    depth = -random.uniform(0.9, 2.8, count)
+    speed = 1 / random.uniform(2.0, 8.0, count)
+    shocks = random.normal(0.0, 0.12, (weeks, count))
     decline, mood = np.empty((weeks, count)), np.empty((weeks, count))
     declining = random.random(count) < 0.05
-    level, feeling = depth * declining, random.normal(0.0, 0.4, count)
+    level, feeling = depth * declining, random.normal(0.0, 0.28, count)
     for week in range(weeks):
         declining = (declining & ~ends[week]) | begins[week]
         level = level + speed * (depth * declining - level)
@@ -140,7 +140,7 @@ def _anniversary(ages: Floats) -> Floats:
     return np.where((to_end < 4) & (ages > 180), 2.4, -1.8)
 
 
-def _lag(values: Floats, weeks: int = 1) -> Floats:
+def _lag(values: Floats, weeks: int = 2) -> Floats:
     lagged = np.zeros_like(values)
     lagged[:, weeks:] = values[:, :-weeks]
     return lagged
