@@ -31,7 +31,8 @@ class Log:
     def read(self, name: str) -> pd.DataFrame:
         """Read events, customers or cancellations; rows as they stand."""
         path = self.folder / ("events" if name == "events" else f"{name}.parquet")
-        return pa_parquet.read_table(path).to_pandas()
+        frame: pd.DataFrame = pa_parquet.read_table(path).to_pandas()
+        return frame
 
 
 @pytest.fixture(scope="session")

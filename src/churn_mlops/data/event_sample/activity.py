@@ -105,7 +105,7 @@ class _Hours:
         drawn = self._random.integers(0, _CELLS, len(customer), dtype=np.int32)
         hour = (_rhythms()[self._rhythm[customer], drawn] + self._shift[customer]) % _WEEK_HOURS
         second = self._random.integers(0, 3600, len(customer), dtype=np.int32)
-        return customer, week * (7 * SECONDS_PER_DAY) + hour * 3600 + second
+        return customer, (week * (7 * SECONDS_PER_DAY) + hour * 3600 + second).astype(np.int64, copy=False)
 
 
 @cache

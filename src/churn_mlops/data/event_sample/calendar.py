@@ -59,7 +59,7 @@ class Calendar:
     @cached_property
     def week_starts(self) -> Floats:
         """The day on which each week begins: [weeks]."""
-        return 7.0 * np.arange(self.weeks)
+        return np.arange(self.weeks, dtype=np.float64) * 7
 
     @cached_property
     def season(self) -> Floats:

@@ -59,12 +59,12 @@ def draw_lives(random: np.random.Generator, customers: Customers, calendar: Cale
     shape = len(customers), calendar.weeks
     ages = calendar.week_starts - customers.joined[:, None]
     decline, mood = _drift(random, customers, calendar)
-    away = random.random(shape) < 0.025
+    away = random.random(shape) < 0.035
     away[:, 1:] |= away[:, :-1] & (random.random((shape[0], shape[1] - 1)) < 0.5)
     start_up = 0.5 * np.exp(-np.maximum(ages, 0.0) / 30)
     rate = np.exp(customers.log_rate[:, None] + calendar.season + decline + mood - 2.5 * away + start_up)
 
-    patience = random.gamma(1.2, 0.02, len(customers))[:, None]
+    patience = random.gamma(1.0, 0.03, len(customers))[:, None]
     rise = _since(calendar.week_starts, customers.rise_day, 3.0)
     tickets = random.poisson(patience * (1 + 4.0 * calendar.is_bad + 2.0 * rise * customers.sensitive[:, None]))
     changed, plan_after = _draw_changes(random, customers, decline, calendar)
@@ -77,7 +77,7 @@ def draw_lives(random: np.random.Generator, customers: Customers, calendar: Cale
         + 2.0 * np.exp(-np.maximum(ages, 0.0) / 90)
         - 2.5 * _lag(decline) * np.where(random.random(len(customers)) < 0.2, 0.2, 1.0)[:, None]
         - 0.8 * mood
-        + 1.4 * np.minimum(_recent(tickets, 0.75), 2.0)
+        + 1.7 * np.minimum(_recent(tickets, 0.8), 2.0)
         + 1.3 * np.minimum(_recent(bills.failures, 0.75), 2.0)
         + 2.6 * _since(calendar.week_starts, customers.rise_day, 6.0) * customers.sensitive[:, None]
     )
@@ -137,7 +137,7 @@ def _since(weeks: Floats, day: Floats, fading_weeks: float) -> Floats:
 def _anniversary(ages: Floats) -> Floats:
     """Give the log hazard of those who pay by the year: they go when the year ends, seldom in between."""
     to_end = -ages / 7 % _WEEKS_PER_YEAR
-    return np.where((to_end < 4) & (ages > 180), 2.4, -1.8)
+    return np.where((to_end < 4) & (ages > 180), 2.8, -2.2)
 
 
 def _lag(values: Floats, weeks: int = 2) -> Floats:

@@ -32,7 +32,7 @@ from churn_mlops.data.event_sample.tables import (
 from churn_mlops.errors import SampleRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 EVENTS_FOLDER: Final = "events"
 CUSTOMERS_FILE: Final = "customers.parquet"
@@ -149,7 +149,7 @@ def _count_kept(block: Block, size: SampleSize, written: Written) -> int:
     return min(BLOCK_CUSTOMERS, 1 + int(np.searchsorted(reached, size.events - written.events)))
 
 
-def _draw_ahead(calendar: Calendar) -> Iterator[Block]:
+def _draw_ahead(calendar: Calendar) -> Generator[Block]:
     """Draw block after block, without end, on all processors, a few of them before they are asked for."""
     workers = min(_MOST_WORKERS, available_cpus())
     with ThreadPoolExecutor(workers) as pool:
@@ -171,21 +171,20 @@ class _Output:
         self._schema = schema
         self._whole = [field.name for field in schema if pa.types.is_timestamp(field.type) or field.type == pa.int64()]
         self._file_rows = file_rows
-        self._writer: pa_parquet.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
         self._rows_of_file = 0
         self.rows = 0
         self.files = 0
+        if file_rows is not None:
+            path.mkdir()
+        self._writer = self._open()
 
     def __enter__(self) -> Self:
-        if self._file_rows is not None:
-            self._path.mkdir()
-        self._open()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._flush()
-        self._close()
+        self._writer.close()
 
     def write(self, table: pa.Table) -> None:
         """Add rows."""
@@ -196,16 +195,18 @@ class _Output:
 
     def _flush(self) -> None:
         if self._file_rows is not None and self._rows_of_file >= self._file_rows:
-            self._close()
-            self._open()
+            self._writer.close()
+            self._writer = self._open()
         group = pa.concat_tables([self._schema.empty_table(), *self._waiting]).unify_dictionaries()
         self._waiting.clear()
         self._rows_of_file += group.num_rows
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
 
-    def _open(self) -> None:
+    def _open(self) -> pa_parquet.ParquetWriter:
         name = self._path if self._file_rows is None else self._path / f"part-{self.files:05}.parquet"
-        self._writer = pa_parquet.ParquetWriter(
+        self._rows_of_file = 0
+        self.files += 1
+        return pa_parquet.ParquetWriter(
             name,
             self._schema,
             compression="zstd",
@@ -215,11 +216,6 @@ class _Output:
             use_dictionary=[column for column in self._schema.names if column not in self._whole],
             store_schema=False,
         )
-        self._rows_of_file = 0
-        self.files += 1
-
-    def _close(self) -> None:
-        self._writer.close()
 
 
 @contextmanager
