@@ -17,6 +17,7 @@ from churn_mlops.data.event_sample.writing import (
     Written,
     write_sample,
 )
+from churn_mlops.errors import SampleRefused
 from churn_mlops.training.console import show_steps
 from churn_mlops.training.steps import Step
 
@@ -64,9 +65,13 @@ def events(
 
     churn-mlops sample events --output data/large --events 100000000
     """
-    if customers is None and at_least is None:
-        customers = _CUSTOMERS
-    size = SampleSize(days, customers, at_least)
+    if customers is not None and at_least is not None:
+        raise SampleRefused("Give either --customers or --events: one follows from the other.")
+    size = (
+        SampleSize(days, _CUSTOMERS if customers is None else customers)
+        if at_least is None
+        else SampleSize(days, at_least, "events")
+    )
     console = Console()
     with show_steps(console) as observe:
         written = write_sample(output, size, seed, dirty, _tell(observe, size))

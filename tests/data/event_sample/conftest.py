@@ -39,14 +39,14 @@ class Log:
 def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     """The log of 1,500 customers, which are two blocks, over two years."""
     folder = tmp_path_factory.mktemp("sample") / "log"
-    return Log(folder, write_sample(folder, SampleSize(730, customers=1500), seed=0))
+    return Log(folder, write_sample(folder, SampleSize(730, 1500), seed=0))
 
 
 @pytest.fixture(scope="session")
 def dirty_log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     """The same with dirt."""
     folder = tmp_path_factory.mktemp("sample") / "log"
-    return Log(folder, write_sample(folder, SampleSize(730, customers=1500), seed=0, dirty=True))
+    return Log(folder, write_sample(folder, SampleSize(730, 1500), seed=0, dirty=True))
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ class Behaviour:
 def behaviour(tmp_path_factory: pytest.TempPathFactory) -> Behaviour:
     """The log of 8,192 customers."""
     folder = tmp_path_factory.mktemp("sample") / "log"
-    write_sample(folder, SampleSize(730, customers=8192), seed=0)
+    write_sample(folder, SampleSize(730, 8192), seed=0)
     events = pd.read_parquet(folder / "events", filters=[("type", "in", ["login", "ticket", "payment_failed"])])
     customers = pd.read_parquet(folder / "customers.parquet").drop_duplicates("customer_id").set_index("customer_id")
     left = pd.read_parquet(folder / "cancellations.parquet").set_index("customer_id")["time"]

@@ -8,9 +8,9 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -51,14 +51,12 @@ class Written:
     Attributes:
         customers: how many.
         events: rows of the log.
-        files: that the log consists of.
         customer_rows: of their table.
         cancellations: rows.
     """
 
     customers: int = 0
     events: int = 0
-    files: int = 0
     customer_rows: int = 0
     cancellations: int = 0
 
@@ -69,13 +67,13 @@ class SampleSize:
 
     Attributes:
         days: that it covers.
-        customers: how many; None where `events` decides.
-        events: rows that it has at least: customers are added, whole, until it does.
+        count: how many customers or events.
+        of: what is counted; customers are whole, so that there are so many events at least.
     """
 
     days: int
-    customers: int | None = None
-    events: int | None = None
+    count: int
+    of: Literal["customers", "events"] = "customers"
 
     def __post_init__(self) -> None:
         if not FEWEST_DAYS <= self.days <= MOST_DAYS:
@@ -83,18 +81,16 @@ class SampleSize:
                 f"--days is {self.days}: it should be {FEWEST_DAYS} to {MOST_DAYS}. Fewer days have no room for "
                 f"a season, a price rise, and snapshots to train and to test on."
             )
-        if (self.customers is None) == (self.events is None):
-            raise SampleRefused("Give either --customers or --events: one follows from the other.")
-        for name, value in (("customers", self.customers), ("events", self.events)):
-            if value is not None and value < 1:
-                raise SampleRefused(f"--{name} is {value}: it should be 1 or more.")
+        if self.count < 1:
+            raise SampleRefused(f"--{self.of} is {self.count}: it should be 1 or more.")
 
     def share_written(self, written: Written) -> float:
         """Say how much of it is written, 1 being all."""
-        if self.customers is not None:
-            return written.customers / self.customers
-        assert self.events is not None  # noqa: S101 - for the type checker: one of the two is given
-        return written.events / self.events
+        return (written.customers if self.of == "customers" else written.events) / self.count
+
+    def blocks(self) -> Iterator[int]:
+        """Number the blocks that may be needed: without end where events decide."""
+        return count() if self.of == "events" else iter(range(-(-self.count // BLOCK_CUSTOMERS)))
 
 
 def write_sample(
@@ -124,7 +120,7 @@ def write_sample(
         events = files.enter_context(_Output(folder / EVENTS_FOLDER, EVENTS, _FILE_ROWS))
         customers = files.enter_context(_Output(folder / CUSTOMERS_FILE, CUSTOMERS))
         cancellations = files.enter_context(_Output(folder / CANCELLATIONS_FILE, CANCELLATIONS))
-        blocks = files.enter_context(closing(_draw_ahead(calendar)))
+        blocks = files.enter_context(closing(_draw_ahead(calendar, size.blocks())))
         for block in blocks:
             kept = _count_kept(block, size, written)
             rows = block.rows if kept == BLOCK_CUSTOMERS else block.rows.take(block.rows.customer < kept)
@@ -133,7 +129,7 @@ def write_sample(
             events.write(make_events(block, rows, calendar))
             customers.write(make_customers(block, kept, calendar))
             cancellations.write(make_cancellations(block, kept, calendar))
-            written = Written(written.customers + kept, events.rows, events.files, customers.rows, cancellations.rows)
+            written = Written(written.customers + kept, events.rows, customers.rows, cancellations.rows)
             observe(written)
             if size.share_written(written) >= 1:
                 break
@@ -142,23 +138,21 @@ def write_sample(
 
 def _count_kept(block: Block, size: SampleSize, written: Written) -> int:
     """Count the customers of a block that belong to the log: all, or as many as are still wanted."""
-    if size.customers is not None:
-        return min(BLOCK_CUSTOMERS, size.customers - written.customers)
-    assert size.events is not None  # noqa: S101 - for the type checker
+    if size.of == "customers":
+        return min(BLOCK_CUSTOMERS, size.count - written.customers)
     reached = np.bincount(block.rows.customer, minlength=BLOCK_CUSTOMERS).cumsum()
-    return min(BLOCK_CUSTOMERS, 1 + int(np.searchsorted(reached, size.events - written.events)))
+    return min(BLOCK_CUSTOMERS, 1 + int(np.searchsorted(reached, size.count - written.events)))
 
 
-def _draw_ahead(calendar: Calendar) -> Generator[Block]:
-    """Draw block after block, without end, on all processors, a few of them before they are asked for."""
+def _draw_ahead(calendar: Calendar, numbers: Iterator[int]) -> Generator[Block]:
+    """Draw the blocks of some numbers, in order, on all processors and a few of them before they are asked for."""
     workers = min(_MOST_WORKERS, available_cpus())
     with ThreadPoolExecutor(workers) as pool:
-        numbers = count()
-        drawing = deque(pool.submit(draw_block, next(numbers), calendar) for _ in range(workers + 1))
+        drawing = deque(pool.submit(draw_block, number, calendar) for number in islice(numbers, workers + 1))
         try:
-            while True:
+            while drawing:
                 yield drawing.popleft().result()
-                drawing.append(pool.submit(draw_block, next(numbers), calendar))
+                drawing.extend(pool.submit(draw_block, number, calendar) for number in islice(numbers, 1))
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -174,7 +168,7 @@ class _Output:
         self._waiting: list[pa.Table] = []
         self._rows_of_file = 0
         self.rows = 0
-        self.files = 0
+        self._files = 0
         if file_rows is not None:
             path.mkdir()
         self._writer = self._open()
@@ -203,9 +197,9 @@ class _Output:
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
 
     def _open(self) -> pa_parquet.ParquetWriter:
-        name = self._path if self._file_rows is None else self._path / f"part-{self.files:05}.parquet"
+        name = self._path if self._file_rows is None else self._path / f"part-{self._files:05}.parquet"
         self._rows_of_file = 0
-        self.files += 1
+        self._files += 1
         return pa_parquet.ParquetWriter(
             name,
             self._schema,
