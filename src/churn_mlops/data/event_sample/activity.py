@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
 from churn_mlops.data.event_sample.calendar import SECONDS_PER_DAY, to_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from churn_mlops.data.event_sample.calendar import Calendar
@@ -53,9 +55,14 @@ class Events:
     def __len__(self) -> int:
         return len(self.second)
 
-    def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Events:
-        """Keep the events at some places."""
-        return Events(self.customer[places], self.second[places], self.type[places], self.amount[places])
+    def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Self:
+        """Keep the rows at some places."""
+        return type(self)(*(getattr(self, field.name)[places] for field in fields(self)))
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Put the rows of several parts one after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 def draw_events(random: np.random.Generator, customers: Customers, lives: Lives, calendar: Calendar) -> Events:
@@ -83,7 +90,7 @@ def draw_events(random: np.random.Generator, customers: Customers, lives: Lives,
     ]
     for name, chosen in (("payment", ~paid.failed), ("payment_failed", paid.failed)):
         parts.append(_events(name, paid.customer[chosen], to_seconds(paid.day[chosen]), paid.amount[chosen]))
-    return _within(_join(parts), customers, lives, calendar)
+    return _within(Events.join(parts), customers, lives, calendar)
 
 
 class _Hours:
@@ -136,10 +143,6 @@ def _events(
     count = len(second)
     amounts = np.full(count, np.nan) if amount is None else amount
     return Events(customer.astype(np.int32), second, np.full(count, TYPES.index(name), np.int8), amounts)
-
-
-def _join(parts: list[Events]) -> Events:
-    return Events(*(np.concatenate([getattr(part, name) for part in parts]) for name in Events.__slots__))
 
 
 def _within(events: Events, customers: Customers, lives: Lives, calendar: Calendar) -> Events:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from churn_mlops.data.event_sample.activity import draw_events
+from churn_mlops.data.event_sample.activity import Events, draw_events
 from churn_mlops.data.event_sample.arrivals import draw_arrivals
 from churn_mlops.data.event_sample.customers import draw_customers
 from churn_mlops.data.event_sample.lives import draw_lives
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from churn_mlops.data.event_sample.calendar import Calendar
-    from churn_mlops.data.event_sample.customers import Customers, Floats, Integers
+    from churn_mlops.data.event_sample.customers import Customers, Integers
     from churn_mlops.data.event_sample.lives import Lives
 
 BLOCK_CUSTOMERS: Final = 1024
@@ -29,31 +25,16 @@ BLOCK_BITS: Final = 26
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Events):
     """Rows of the log in the order in which they arrived: [rows].
 
     Attributes:
-        customer: place of the customer in the block, int32.
-        second: when it happened, counted from the log's start, int64.
-        type: place in `TYPES`, int8.
-        amount: of money, float64; NaN where none moves.
         event_id: int64, the same for rows that tell of the same event.
-        known: second at which the row arrived, int64.
+        known: second at which the row arrived, counted from the log's start, int64.
     """
 
-    customer: NDArray[np.int32]
-    second: Integers
-    type: NDArray[np.int8]
-    amount: Floats
     event_id: Integers
     known: Integers
-
-    def __len__(self) -> int:
-        return len(self.second)
-
-    def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Rows:
-        """Keep the rows at some places."""
-        return Rows(*(getattr(self, field.name)[places] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +69,3 @@ def draw_block(number: int, calendar: Calendar) -> Block:
         lives,
         Rows(told.customer, told.second, told.type, told.amount, event_id, arrivals.known),
     )
-
-
-def join_rows(parts: Sequence[Rows]) -> Rows:
-    """Put the rows of several parts one after the other."""
-    return Rows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Rows)))

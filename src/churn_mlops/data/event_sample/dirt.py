@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from churn_mlops.data.event_sample.blocks import BLOCK_BITS, BLOCK_CUSTOMERS, Rows, join_rows
+from churn_mlops.data.event_sample.blocks import BLOCK_BITS, BLOCK_CUSTOMERS, Rows
 from churn_mlops.data.event_sample.calendar import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def add_dirt(rows: Rows, number: int, calendar: Calendar) -> Rows:
         return rows
     random = np.random.default_rng((calendar.seed, number, calendar.days, 1))
     count = 1 + int(DIRT_SHARE * len(rows))
-    dirt = join_rows(list(_spoil(random, rows, count, calendar)))
+    dirt = Rows.join(list(_spoil(random, rows, count, calendar)))
     first_id = (number << BLOCK_BITS) + (1 << (BLOCK_BITS - 1))
-    return join_rows([rows, replace(dirt, event_id=first_id + np.arange(len(dirt)))])
+    return Rows.join([rows, replace(dirt, event_id=first_id + np.arange(len(dirt)))])
 
 
 def _spoil(random: np.random.Generator, rows: Rows, count: int, calendar: Calendar) -> Iterator[Rows]:

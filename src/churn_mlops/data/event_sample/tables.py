@@ -81,7 +81,7 @@ def make_customers(block: Block, count: int, calendar: Calendar) -> pa.Table:
     day = days[customer, which]
     order = np.lexsort((day, customer))
     customer, day = customer[order], day[order]
-    plan = np.where(day >= prices.changed[customer], block.lives.plan_after[customer], customers.plan[customer])
+    plan = np.where(day >= prices.changed[customer], prices.plan[customer], customers.plan[customer])
     columns = [
         pa.array(_ids(block)).take(pa.array(customer)),
         _times(to_seconds(day), calendar),
