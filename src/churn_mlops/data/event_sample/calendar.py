@@ -67,7 +67,8 @@ class Calendar:
         middles = self.start + ((self.week_starts + 3.5) * SECONDS_PER_DAY).astype("timedelta64[s]")
         day_of_year = (middles - middles.astype("datetime64[Y]")) / np.timedelta64(1, "D")
         wave = _SEASON * np.cos(2 * np.pi * (day_of_year - 30) / 365.25)
-        return np.asarray(wave - 0.4 * (np.abs((day_of_year - 359 + 180) % 365.25 - 180) < 5))
+        to_holidays = np.abs((day_of_year + 4 + 182.6) % 365.25 - 182.6)  # which are around 28 December
+        return np.asarray(wave - 0.4 * (to_holidays < 7))
 
     @cached_property
     def is_bad(self) -> NDArray[np.bool_]:

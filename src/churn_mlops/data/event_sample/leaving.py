@@ -73,9 +73,7 @@ def _renewal(ages: Floats) -> Floats:
 
 
 def _lag(values: Floats, weeks: int) -> Floats:
-    lagged = np.zeros_like(values)
-    lagged[:, weeks:] = values[:, :-weeks]
-    return lagged
+    return np.concatenate([np.repeat(values[:, :1], weeks, axis=1), values[:, :-weeks]], axis=1)
 
 
 def _recent(counts: Integers, kept: float) -> Floats:

@@ -56,8 +56,8 @@ def _drift(random: np.random.Generator, customers: Customers, calendar: Calendar
     speed = 1 / random.uniform(2.0, 8.0, count)
     shocks = random.normal(0.0, 0.12, (weeks, count))
     decline, mood = np.empty((weeks, count)), np.empty((weeks, count))
-    declining = random.random(count) < 0.05
-    level, feeling = depth * declining, random.normal(0.0, 0.28, count)
+    declining = random.random(count) < 0.03
+    level, feeling = depth * declining * random.random(count), random.normal(0.0, 0.28, count)
     for week in range(weeks):
         declining = (declining & ~ends[week]) | begins[week]
         level = level + speed * (depth * declining - level)
