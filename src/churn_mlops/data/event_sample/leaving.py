@@ -63,7 +63,8 @@ def fade(weeks: Floats, day: Floats, fading_weeks: float) -> Floats:
 def _describe(customers: Customers) -> Floats:
     """Give the log hazard that does not change: [customers]."""
     usual = 0.45 * (customers.log_rate - _USUAL_LOG_RATE)
-    return _UNTROUBLED + customers.frailty + _PLANS[customers.plan] + _CHANNELS[customers.channel] - usual
+    of_attributes: Floats = _PLANS[customers.plan] + _CHANNELS[customers.channel]
+    return _UNTROUBLED + customers.frailty + of_attributes - usual
 
 
 def _renewal(ages: Floats) -> Floats:
