@@ -30,7 +30,10 @@ def test_help_names_every_command(run: Run) -> None:
     """The first thing that is tried shows what there is and how to start."""
     done = run("--help")
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("train", "serve", "models", "report", "Start with: churn-mlops train"))
+    assert all(
+        word in done.stdout
+        for word in ("train", "serve", "models", "report", "sample", "Start with: churn-mlops train")
+    )
 
 
 def test_no_command_shows_the_help(run: Run) -> None:
