@@ -37,9 +37,8 @@ def load_settings(path: Path | None = None) -> Settings:
     file = path or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
     content = _read_yaml(file)
     content = {section: keys for section, keys in content.items() if keys is not None}
-    for section, keys in _read_environment().items():
-        base = _as_mapping(content.get(section), f"In {file}, {section} must hold a mapping of keys")
-        content[section] = _merge(base, keys)
+    for keys, value in _read_environment():
+        _put(content, keys, value, file)
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
@@ -80,18 +79,23 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     return dict(_as_mapping(content, f"{file} must hold a mapping of sections"))
 
 
-def _read_environment() -> dict[str, dict[str, Any]]:
-    """Collect the CHURN_MLOPS__SECTION__KEY variables by section and key; a key may hold keys of its own."""
-    found: dict[str, dict[str, Any]] = {}
+def _read_environment() -> list[tuple[tuple[str, ...], object]]:
+    """Collect the CHURN_MLOPS__SECTION__KEY variables as keys and values; a key may hold keys of its own."""
+    found = []
     for variable, text in sorted(os.environ.items()):
         if variable.upper().startswith(_PREFIX):
-            section, *keys = variable[len(_PREFIX) :].lower().split("__")
-            value = _value(variable, (section, *keys), text)
-            for key in reversed(keys[1:]):
-                value = {key: value}
-            known = found.setdefault(section, {})
-            known[keys[0]] = _merge(known.get(keys[0]), value)
+            keys = tuple(variable[len(_PREFIX) :].lower().split("__"))
+            found.append((keys, _value(variable, keys, text)))
     return found
+
+
+def _put(content: dict[str, Any], keys: tuple[str, ...], value: object, file: Path) -> None:
+    """Set the value of a key, below as many others as there are."""
+    for place, key in enumerate(keys[:-1], start=1):
+        sentence = f"In {file}, {'.'.join(keys[:place])} must hold a mapping of keys"
+        content[key] = dict(_as_mapping(content.get(key), sentence))
+        content = content[key]
+    content[keys[-1]] = value
 
 
 def _value(variable: str, keys: tuple[str, ...], text: str) -> object:
@@ -124,13 +128,6 @@ def _unknown_variable(variable: str, keys: tuple[str, ...]) -> SettingsError:
         f"The environment variable {variable} names no key of the configuration: "
         f"there is no {'.'.join(filter(None, keys))}."
     )
-
-
-def _merge(base: object, over: object) -> object:
-    """Lay one mapping of keys over another, key by key; anything else is replaced."""
-    if not (isinstance(base, dict) and isinstance(over, dict)):
-        return over
-    return base | {key: _merge(base.get(key), value) for key, value in over.items()}
 
 
 def _as_mapping(content: object, sentence: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import ibis.expr.types as ir
+    import pyarrow as pa
 
     from churn_mlops.config.settings import EngineSettings, SparkSettings
 
 # A text without a day is no time: Spark would take "2024" for one, DuckDB would not.
 _HAS_DAY: Final = r"^\d{4}-\d{1,2}-\d{1,2}"
 _HAS_ZONE: Final = r"\d{1,2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
+
+
+BATCH_ROWS: Final = 100_000
+"""Rows of a batch that leaves the engine."""
 
 
 class Engine(ABC):
@@ -38,6 +44,8 @@ class Engine(ABC):
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
+        self._numbers = itertools.count()
+        self._kept: list[ir.Table] = []  # Spark forgets what nothing refers to
 
     @abstractmethod
     def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
@@ -50,6 +58,14 @@ class Engine(ABC):
     @abstractmethod
     def read_json(self, path: str) -> ir.Table:
         """Open files with one JSON object a line."""
+
+    @abstractmethod
+    def keep(self, table: ir.Table) -> ir.Table:
+        """Compute a table once, for all that is asked of it later."""
+
+    @abstractmethod
+    def batches(self, table: ir.Table) -> pa.RecordBatchReader:
+        """Compute a table and give it batch by batch."""
 
     @abstractmethod
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
@@ -95,6 +111,15 @@ class DuckDb(Engine):
         """Open JSON lines."""
         return self.connection.read_json(path, format="newline_delimited")
 
+    def keep(self, table: ir.Table) -> ir.Table:
+        """Compute a table once, into a temporary one."""
+        return self.connection.create_table(f"kept_{next(self._numbers)}", table, temp=True)
+
+    def batches(self, table: ir.Table) -> pa.RecordBatchReader:
+        """Compute a table and give it batch by batch."""
+        # Ibis 12 asks for fetch_record_batch, which DuckDB 2 no longer has
+        return self.connection.con.sql(ibis.to_sql(table, dialect="duckdb")).to_arrow_reader(BATCH_ROWS)
+
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
         """Hash values into 64 bits."""
         return _call("hash", dt.uint64, ibis.struct({f"c{place}": column for place, column in enumerate(columns)}))
@@ -114,11 +139,21 @@ class Spark(Engine):
 
     def read_csv(self, path: str, delimiter: str) -> ir.Table:
         """Open CSV files."""
-        return self.connection.read_csv(path, header=True, sep=delimiter)
+        return self.connection.read_csv(path, header=True, sep=delimiter, inferSchema=False)
 
     def read_json(self, path: str) -> ir.Table:
         """Open JSON lines."""
         return self.connection.read_json(path)
+
+    def keep(self, table: ir.Table) -> ir.Table:
+        """Compute a table once, into memory and where that is full onto disks."""
+        kept = table.cache()
+        self._kept.append(kept)
+        return kept
+
+    def batches(self, table: ir.Table) -> pa.RecordBatchReader:
+        """Compute a table and give it batch by batch."""
+        return table.to_pyarrow_batches(chunk_size=BATCH_ROWS)
 
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
         """Hash values into 64 bits."""
@@ -197,6 +232,12 @@ def bit_count(bits: int) -> int:  # type: ignore[empty-body]  # the engine has t
 @ibis.udf.agg.builtin
 def bit_or(bits: int) -> int:  # type: ignore[empty-body]  # the engine has the body
     """Set every bit that is set in any row."""
+
+
+def bit(place: ir.IntegerValue) -> ir.IntegerValue:
+    """Give a whole number of 64 bits of which one is set."""
+    # written as a cast, as Spark takes a bare 1 for a number of 32 bits
+    return ibis.literal(1, dt.int8).cast(dt.int64) << place
 
 
 def divide(number: ir.NumericValue, by: ir.NumericValue) -> ir.FloatingValue:

@@ -44,8 +44,8 @@ def open_table(
         if ending == ".parquet":
             return engine.read_parquet(source.path, is_folder)
         if ending.startswith(".csv"):
-            return engine.read_csv(source.path, delimiter).cache()  # text is parsed once, not at every look
-        return engine.read_json(source.path).cache()
+            return engine.keep(engine.read_csv(source.path, delimiter))  # text is parsed once, not at every look
+        return engine.keep(engine.read_json(source.path))
     except Exception as error:  # noqa: BLE001 - each engine has its own errors, without a class in common
         raise DataFileError(Path(source.path), f"{' '.join(str(error).split())[:300]}") from error
 
