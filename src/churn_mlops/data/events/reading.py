@@ -46,7 +46,7 @@ def open_table(
         if ending.startswith(".csv"):
             return engine.keep(engine.read_csv(source.path, delimiter))  # text is parsed once, not at every look
         return engine.keep(engine.read_json(source.path))
-    except Exception as error:  # noqa: BLE001 - each engine has its own errors, without a class in common
+    except Exception as error:
         raise DataFileError(Path(source.path), f"{' '.join(str(error).split())[:300]}") from error
 
 
