@@ -10,7 +10,7 @@ import ibis.expr.datatypes as dt
 
 from churn_mlops.data.events.expressions import read_expression
 from churn_mlops.errors import DataError
-from churn_mlops.features.cells import add_up, choose_types, unstamp
+from churn_mlops.features.cells import OTHER, add_up, choose_types, unstamp
 from churn_mlops.features.customers import attributes_at
 from churn_mlops.features.definitions import define_features
 from churn_mlops.features.history import History
@@ -75,16 +75,13 @@ class SnapshotBuilder:
             types: event types with features of their own, where a model has learnt them; found in the log without.
         """
         types = types or choose_types(log.type_counts, settings.churn, settings.features.event_types)
-        windows = settings.features.windows_days
-        cells = add_up(engine, log, types, snapshots, windows, settings.churn)
-        with_amount = _find_types_with_amount(cells) if log.has_amount else ()
-        features = define_features(settings.features, types, with_amount)
+        cells = add_up(engine, log, types, snapshots, settings.features.windows_days, settings.churn)
         kind = cells.table.customer.type()
         customers, cancellations = (
             None if table is None else engine.keep(table.mutate(customer=table.customer.cast(kind)))
             for table in (customers, cancellations)
         )
-        return cls(settings, features, cells, customers, cancellations, log.last)
+        return cls(settings, find_features(log, settings, types), cells, customers, cancellations, log.last)
 
     def build(self, snapshot: date, with_outcomes: bool = True) -> ir.Table:
         """Build the rows of one snapshot.
@@ -99,7 +96,6 @@ class SnapshotBuilder:
         built: dict[str, Any] = {feature.name: feature.build(history).cast(dt.float64) for feature in self.features}
         for place, name in enumerate(self.settings.data.events.attributes):
             built[name] = unstamp(history.attribute(place))
-        rows = history.by_type.semi_join(at_risk, "customer")
         rows = history.by_type.group_by("customer").agg(**built).semi_join(at_risk, "customer")
         rows = self._add_attributes(rows, snapshot)
         rows = self._add_expressions(rows)
@@ -129,12 +125,16 @@ class SnapshotBuilder:
             key = f"features.expressions.{name}"
             if name in rows.columns:
                 raise DataError(f"{key} has the name of a feature that is there already.")
-            value = read_expression(text, {column: rows[column] for column in rows.columns if column != "customer"}, key)
+            columns = {column: rows[column] for column in rows.columns if column != "customer"}
+            value = read_expression(text, columns, key)
             rows = rows.mutate(**{name: value.cast(dt.float64) if value.type().is_numeric() else value})
         return rows
 
 
-def _find_types_with_amount(cells: Cells) -> tuple[str, ...]:
-    counts = cells.table.group_by("slot").agg(amounts=cells.table.amounts.sum()).to_pandas()
-    slots = set(counts["slot"][counts["amounts"] > 0])
-    return tuple(kind for place, kind in enumerate(cells.types) if place in slots)
+def find_features(log: EventLog, settings: Settings, types: tuple[str, ...] | None = None) -> tuple[Feature, ...]:
+    """Define the features of a log's event types: those given, or the ones found in it."""
+    types = types or choose_types(log.type_counts, settings.churn, settings.features.event_types)
+    with_amount = log.types_with_amount
+    # what is counted as other has amounts if any type without features of its own has
+    others = with_amount & (set(log.type_counts) - set(types))
+    return define_features(settings.features, types, with_amount | ({OTHER} if others else set()))

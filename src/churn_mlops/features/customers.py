@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_customers(engine: Engine, settings: DataSettings) -> ir.Table | None:
-    """Read customer, known (int64 microseconds; missing where the table does not say) and the attributes, as text or number.
+    """Read customer, known (int64 microseconds; missing where the table does not say) and the attributes as they are.
 
     None where the configuration names no such table.
     """
@@ -47,9 +47,7 @@ def read_cancellations(engine: Engine, settings: DataSettings) -> ir.Table | Non
     raw = open_table(engine, chosen, settings.delimiter, "data.cancellations")
     columns: dict[str, Any] = {name: raw[name] for name in raw.columns}
     customer = read_customer(find_column(columns, chosen.customer, "data.cancellations.customer"))
-    at = engine.read_time(
-        find_column(columns, chosen.time, "data.cancellations.time"), settings.events.time_zone
-    )
+    at = engine.read_time(find_column(columns, chosen.time, "data.cancellations.time"), settings.events.time_zone)
     known = at
     if chosen.known_time is not None:
         column = find_column(columns, chosen.known_time, "data.cancellations.known_time")
@@ -74,4 +72,5 @@ def attributes_at(customers: ir.Table, snapshot: date, has_times: bool) -> ir.Ta
     # of rows of the same time the greatest: whichever it is, it is the same on every engine
     order = [seen.known.fill_null(0).desc(), *(seen[name].cast(dt.string).fill_null("").desc() for name in names)]
     ranked = seen.mutate(place=ibis.row_number().over(group_by="customer", order_by=order))
-    return ranked.filter(ranked.place == 0).select(attributes_of=ranked.customer, **{name: ranked[name] for name in names})
+    latest = ranked.filter(ranked.place == 0)
+    return latest.select(attributes_of=latest.customer, **{name: latest[name] for name in names})

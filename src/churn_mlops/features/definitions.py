@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-import ibis.expr.datatypes as dt
+from typing import TYPE_CHECKING, Any
 
 from churn_mlops.data.events.engine import divide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from churn_mlops.config.settings import FeaturesSettings
     from churn_mlops.features.history import History
@@ -37,7 +35,7 @@ class Feature:
 
 
 def define_features(
-    settings: FeaturesSettings, types: Sequence[str], with_amount: Sequence[str]
+    settings: FeaturesSettings, types: Sequence[str], with_amount: Collection[str]
 ) -> tuple[Feature, ...]:
     """Define the features of a log.
 
@@ -54,6 +52,15 @@ def define_features(
     features += _of_payments(settings, types)
     features += _of_tickets(settings, types)
     return tuple(features)
+
+
+def describe_own(name: str, words: str) -> Feature:
+    """Describe a column of the operator's own, which is not built from events here."""
+
+    def build(history: History) -> Any:
+        raise NotImplementedError(name)
+
+    return Feature(name, "own", words, build)
 
 
 def _of_all_events(settings: FeaturesSettings, has_amount: bool) -> Iterator[Feature]:
@@ -73,9 +80,7 @@ def _of_all_events(settings: FeaturesSettings, has_amount: bool) -> Iterator[Fea
     for days in settings.windows_days:
         last = f"in the last {days} days"
         yield Feature(f"events_{days}d", "events", f"number of events {last}", lambda h, d=days: h.events(d))
-        yield Feature(
-            f"active_days_{days}d", "days", f"days with an event {last}", lambda h, d=days: h.active_days(d)
-        )
+        yield Feature(f"active_days_{days}d", "days", f"days with an event {last}", lambda h, d=days: h.active_days(d))
         yield Feature(
             f"events_trend_{days}d",
             "events",
@@ -84,16 +89,12 @@ def _of_all_events(settings: FeaturesSettings, has_amount: bool) -> Iterator[Fea
         )
         if has_amount:
             yield Feature(f"amount_{days}d", "amount", f"sum of amounts {last}", lambda h, d=days: h.amount(d))
-            yield Feature(
-                f"mean_amount_{days}d", "amount", f"mean amount {last}", lambda h, d=days: h.mean_amount(d)
-            )
+            yield Feature(f"mean_amount_{days}d", "amount", f"mean amount {last}", lambda h, d=days: h.mean_amount(d))
 
 
 def _of_type(settings: FeaturesSettings, kind: str, name: str, has_amount: bool) -> Iterator[Feature]:
     longest = max(settings.windows_days)
-    yield Feature(
-        f"{name}_days_since_last", "days", f"days since the last {kind}", lambda h: h.days_since_last(kind)
-    )
+    yield Feature(f"{name}_days_since_last", "days", f"days since the last {kind}", lambda h: h.days_since_last(kind))
     for days in settings.windows_days:
         last = f"in the last {days} days"
         yield Feature(
@@ -139,9 +140,7 @@ def _of_payments(settings: FeaturesSettings, types: Sequence[str]) -> Iterator[F
             f"failed_payment_rate_{days}d",
             "share",
             f"share of payments that failed in the last {days} days",
-            lambda h, d=days: divide(
-                h.events(d, FAILED_PAYMENT), h.events(d, FAILED_PAYMENT) + h.events(d, PAYMENT)
-            ),
+            lambda h, d=days: divide(h.events(d, FAILED_PAYMENT), h.events(d, FAILED_PAYMENT) + h.events(d, PAYMENT)),
         )
 
 
@@ -164,7 +163,3 @@ def _name_types(types: Sequence[str]) -> dict[str, str]:
         plain = re.sub(r"\W+", "_", kind.strip().lower()).strip("_") or "type"
         names[kind] = plain if plain not in names.values() else f"{plain}_{len(names)}"
     return names
-
-
-FLOAT: Final = dt.float64
-"""What every feature that is a number is handed over as."""

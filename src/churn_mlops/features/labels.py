@@ -29,9 +29,8 @@ def find_at_risk(cells: Cells, snapshot: date, churn: ChurnSettings, cancellatio
         A table of one column, customer.
     """
     known = cells.before(snapshot)
-    recent = known.filter(
-        (known.interval >= cells.interval_from(to_day(snapshot) - churn.active_days)) & _shows_activity(known, cells, churn)
-    )
+    is_recent = known.interval >= cells.interval_from(to_day(snapshot) - churn.active_days)
+    recent = known.filter(is_recent & _shows_activity(known, cells, churn))
     active = recent.group_by("customer").agg(last=recent["last"].max())
     if cancellations is None:
         return active.select("customer")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(trial: Trial, contest: Contest, settings: TrainingSettings, rows_used: int) -> Evaluation:
-    """Compare the chosen candidate's probabilities of rows it had not seen with the outcomes, beside what it has to beat.
+    """Compare the chosen candidate's probabilities of unseen rows with the outcomes, beside what it has to beat.
 
     Args:
         trial: of the candidate.
@@ -28,10 +28,10 @@ def evaluate(trial: Trial, contest: Contest, settings: TrainingSettings, rows_us
     """
     table, probability = trial.tested()
     rule = find_best_rule(trial.table, trial.fold)
-    rows = len(trial.fold)
+    rows, resamples = len(trial.fold), settings.bootstrap_resamples
     return Evaluation(
         method=(
-            f"{_describe_trial(trial, settings)}; 95 % intervals from {settings.bootstrap_resamples} bootstrap resamples"
+            f"{_describe_trial(trial, settings)}; 95 % intervals from {resamples} bootstrap resamples"
             f"{_describe_sample(rows, rows_used)}"
         ),
         metrics=_estimate(ScoreCounts.count(table.churned, probability), settings),

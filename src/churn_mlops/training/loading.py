@@ -10,22 +10,28 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.data.events.contract import check_events
 from churn_mlops.data.events.engine import open_engine
 from churn_mlops.data.reading import RawTable
 from churn_mlops.data.table import check_table, load_customers
 from churn_mlops.errors import DataError
-from churn_mlops.features.building import CUSTOMER, SNAPSHOT, SnapshotBuilder
+from churn_mlops.features.building import CUSTOMER, SNAPSHOT, SnapshotBuilder, find_features
 from churn_mlops.features.customers import read_cancellations, read_customers
+from churn_mlops.features.definitions import describe_own
 from churn_mlops.features.labels import label_name
 from churn_mlops.features.snapshots import choose_snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    import ibis.expr.types as ir
 
     from churn_mlops.config.settings import DataSettings, Settings
+    from churn_mlops.data.events.contract import EventLog
+    from churn_mlops.data.events.engine import Engine
     from churn_mlops.data.table import CustomerTable
+    from churn_mlops.features.definitions import Feature
 
 _TARGET: Final = "churned"
 
@@ -45,7 +51,7 @@ def load_table(settings: Settings, value_column: str | None = None, segments: Se
         return load_customers(settings.data, value_column, segments)
     with open_engine(settings.engine, settings.spark) as engine:
         customers, cancellations = read_customers(engine, settings.data), read_cancellations(engine, settings.data)
-        log = check_events(engine, settings.data, rejects_file(settings), customers)
+        log = _check_log(engine, settings, customers)
         snapshots = choose_snapshots(settings.churn, log.first, log.last)
         dates = (*snapshots.training, *snapshots.test)
         builder = SnapshotBuilder.prepare(engine, log, settings, dates, customers, cancellations)
@@ -59,9 +65,21 @@ def load_table(settings: Settings, value_column: str | None = None, segments: Se
     return replace(table, held_out=held_out, notes={"data.events": described, **notes, **table.notes})
 
 
-def rejects_file(settings: Settings) -> Path:
-    """Name the file that rejected events are written to."""
-    return settings.artifacts.path / "rejects" / "events.csv"
+def list_features(settings: Settings) -> tuple[Feature, ...]:
+    """List what is computed from the configured log, the operator's own attributes and expressions last."""
+    with open_engine(settings.engine, settings.spark) as engine:
+        log = _check_log(engine, settings, read_customers(engine, settings.data))
+        found = find_features(log, settings)
+    customers = settings.data.customers
+    attributes = (*settings.data.events.attributes, *(customers.attributes if customers else ()))
+    own = [describe_own(name, "as known at the snapshot") for name in attributes]
+    return (*found, *own, *(describe_own(name, text) for name, text in settings.features.expressions.items()))
+
+
+def _check_log(engine: Engine, settings: Settings, customers: ir.Table | None) -> EventLog:
+    rejects = settings.artifacts.path / "rejects" / "events.csv"
+    with explain_unwritable(rejects.parent):
+        return check_events(engine, settings.data, rejects, customers)
 
 
 def _name_columns(rows: pa.Table, settings: Settings, name: str) -> tuple[RawTable, DataSettings, dict[str, str]]:

@@ -56,7 +56,7 @@ class Leak(NamedTuple):
 
 
 def find_best_rule(table: CustomerTable, fold: npt.NDArray[np.intp]) -> ColumnRule:
-    """Find the column whose rule has the lowest out-of-fold log loss; `fold` is int [rows], below 0 for rows in none."""
+    """Find the column whose rule has the lowest out-of-fold log loss; `fold` is int [rows], below 0 where untested."""
     rules = (_fit_rule(str(name), values, table.churned, fold) for name, values in table.features.items())
     return min(rules, key=lambda rule: rule.counts.metrics().log_loss)
 

@@ -52,7 +52,7 @@ class EventLog:
         rejected: rows left out, by reason.
         rejects: the file that they were written to.
         is_late: whether events may have become known after they happened.
-        has_amount: whether there are amounts.
+        types_with_amount: types of which some event has an amount.
     """
 
     name: str
@@ -64,7 +64,7 @@ class EventLog:
     rejected: dict[str, int]
     rejects: Path
     is_late: bool
-    has_amount: bool
+    types_with_amount: frozenset[str]
 
     def describe(self) -> str:
         """Say in a sentence what was read and what was rejected."""
@@ -113,7 +113,7 @@ def check_events(
         rejected=counts,
         rejects=rejects,
         is_late=chosen.known_time is not None,
-        has_amount=chosen.amount is not None,
+        types_with_amount=frozenset(accepted["type"][accepted["amounts"] > 0]),
     )
 
 
@@ -237,15 +237,13 @@ def _mark_unknown(marked: ir.Table, known: ir.Table) -> ir.Table:
     """Reject events of customers who are not among those there are."""
     there = known.select(known_customer=known.customer.cast(marked.customer.type())).distinct()
     joined = marked.left_join(there, marked.customer == there.known_customer)
-    reason = ibis.ifelse(
-        joined[_REASON].isnull() & joined.known_customer.isnull(), "the customer is not in data.customers", joined[_REASON]
-    )
-    return joined.mutate(**{_REASON: reason}).drop("known_customer")
+    unknown = ibis.ifelse(joined.known_customer.isnull(), "the customer is not in data.customers", ibis.null(dt.string))
+    return joined.mutate(**{_REASON: ibis.coalesce(joined[_REASON], unknown)}).drop("known_customer")
 
 
 def _count(marked: ir.Table) -> pd.DataFrame:
     groups = marked.group_by(_REASON, "type").agg(
-        rows=marked.count(), first=marked["at"].min(), last=marked["at"].max()
+        rows=marked.count(), amounts=marked.amount.count(), first=marked["at"].min(), last=marked["at"].max()
     )
     found = groups.order_by(groups.rows.desc()).limit(_MOST_TYPES).to_pandas()
     return found.sort_values(["rows", "type"], ascending=[False, True], ignore_index=True)
@@ -291,11 +289,12 @@ def _list_rejected(
 ) -> Sequence[ir.Table]:
     tables = [marked.filter(marked[_REASON].notnull())] if any_rejected else []
     tables += [] if duplicates is None else [duplicates]
-    names = {f"raw_{place}": name for place, name in enumerate(raw.columns)}
-    return [
-        table.select(table[_REASON].name("reason"), *(table[own].cast(dt.string).name(name) for own, name in names.items()))
-        for table in tables
-    ]
+
+    def show(table: ir.Table) -> ir.Table:
+        own = {name: table[f"raw_{place}"].cast(dt.string) for place, name in enumerate(raw.columns)}
+        return table.select(table[_REASON].name("reason"), **own)
+
+    return [show(table) for table in tables]
 
 
 def _microseconds(time: datetime) -> int:

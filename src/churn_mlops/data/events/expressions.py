@@ -99,12 +99,8 @@ def _build(node: exp.Expression, columns: Mapping[str, ir.Value], key: str) -> A
         if node.name not in columns:
             raise MissingColumn(key, node.name, list(columns))
         return columns[node.name]
-    if isinstance(node, exp.Literal):
-        return ibis.literal(node.this if node.is_string else _read_number(node.this))
-    if isinstance(node, exp.Boolean):
-        return ibis.literal(node.this)
-    if isinstance(node, exp.Null):
-        return ibis.null()
+    if isinstance(node, exp.Literal | exp.Boolean | exp.Null):
+        return _build_literal(node)
     if isinstance(node, exp.Is) and not isinstance(node.expression, exp.Null):
         raise _Unknown(node.sql())
     if type(node) in _BINARY:
@@ -112,6 +108,13 @@ def _build(node: exp.Expression, columns: Mapping[str, ir.Value], key: str) -> A
     if type(node) in _UNARY:
         return _UNARY[type(node)](build(node.this))
     return _build_list(node, build)
+
+
+def _build_literal(node: exp.Expression) -> Any:
+    if isinstance(node, exp.Null):
+        return ibis.null()
+    is_number = isinstance(node, exp.Literal) and not node.is_string
+    return ibis.literal(_read_number(node.this) if is_number else node.this)
 
 
 def _build_list(node: exp.Expression, build: Callable[[exp.Expression], Any]) -> Any:
