@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pytest
 from event_logs import SNAPSHOT, build, event, log_settings, write_log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
+
     from churn_mlops.data.events.engine import Engine
 
 LOG = [
-    # anna: a purchase long ago, two logins of one day and one of another, a purchase just before the snapshot; comes back
+    # anna: a purchase long ago, three logins on two days, a purchase just before the snapshot; she comes back
     event("anna", -100, "purchase", 10.0),
     event("anna", -20.5, "login"),
     event("anna", -20.25, "login"),
@@ -82,4 +83,6 @@ def test_outcomes_are_those_of_the_horizon(rows: pd.DataFrame) -> None:
 def test_a_feature_is_what_it_says(rows: pd.DataFrame, feature: str, anna: float, ben: float | None) -> None:
     """Worked out by hand."""
     assert rows.loc["anna", feature] == pytest.approx(anna)
-    assert rows.loc["ben", feature] == (pytest.approx(ben) if ben is not None else pytest.approx(float("nan"), nan_ok=True))
+    assert rows.loc["ben", feature] == (
+        pytest.approx(ben) if ben is not None else pytest.approx(float("nan"), nan_ok=True)
+    )
