@@ -77,5 +77,5 @@ def test_anything_else_is_refused(text: str, sentence: str) -> None:
 
 def test_an_unknown_column_is_named() -> None:
     """With the key, and what comes closest."""
-    with pytest.raises(MissingColumn, match="key names the column 'numbr'.*The closest is 'number'"):
+    with pytest.raises(MissingColumn, match=r"key names the column 'numbr'.*The closest is 'number'"):
         read_expression("numbr + 1", COLUMNS, "key")
