@@ -93,7 +93,7 @@ def check_events(
     marked = _mark(engine, raw, chosen, now or datetime.now(UTC))
     if known is not None:
         marked = _mark_unknown(marked, known)
-    groups = _count(marked)
+    groups = _count(engine, marked)
     accepted = groups[groups[_REASON].isna()]
     if accepted.empty:
         reasons = "; ".join(f"{row.rows:,} because {row[_REASON]}" for _, row in groups.iterrows())
@@ -241,11 +241,11 @@ def _mark_unknown(marked: ir.Table, known: ir.Table) -> ir.Table:
     return joined.mutate(**{_REASON: ibis.coalesce(joined[_REASON], unknown)}).drop("known_customer")
 
 
-def _count(marked: ir.Table) -> pd.DataFrame:
+def _count(engine: Engine, marked: ir.Table) -> pd.DataFrame:
     groups = marked.group_by(_REASON, "type").agg(
         rows=marked.count(), amounts=marked.amount.count(), first=marked["at"].min(), last=marked["at"].max()
     )
-    found = groups.order_by(groups.rows.desc()).limit(_MOST_TYPES).to_pandas()
+    found = engine.batches(groups.order_by(groups.rows.desc()).limit(_MOST_TYPES)).read_all().to_pandas()
     return found.sort_values(["rows", "type"], ascending=[False, True], ignore_index=True)
 
 
@@ -260,7 +260,7 @@ def _drop_duplicates(
     keys = usable.group_by(_KEY).agg(rows=usable.count())
     again = keys.filter(keys.rows > 1).select(_KEY)
     again = engine.keep(again)
-    if again.count().execute() == 0:
+    if engine.count(again) == 0:
         return usable, _Duplicates({}, None)
     same = [f"raw_{place}" for place, name in enumerate(raw.columns) if name not in chosen.not_identifying]
     by = same if chosen.event_id is None else [_event_id(raw, chosen)]
@@ -270,7 +270,7 @@ def _drop_duplicates(
     kept = ranked.filter(ranked[_PLACE] == 0).drop(_PLACE)
     reason = _DUPLICATE if chosen.event_id is None else f"{chosen.event_id!r} occurred before"
     left = ranked.filter(ranked[_PLACE] > 0)
-    number = int(left.count().execute())
+    number = engine.count(left)
     events = usable.anti_join(again, _KEY).union(kept)
     return events, _Duplicates({reason: number} if number else {}, left.mutate(**{_REASON: ibis.literal(reason)}))
 

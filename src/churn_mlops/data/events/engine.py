@@ -67,6 +67,11 @@ class Engine(ABC):
     def batches(self, table: ir.Table) -> pa.RecordBatchReader:
         """Compute a table and give it batch by batch."""
 
+    def count(self, table: ir.Table) -> int:
+        """Count the rows of a table."""
+        (found,) = self.batches(table.aggregate(rows=table.count())).read_all()["rows"].to_pylist()
+        return int(found)
+
     @abstractmethod
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
         """Hash values into whole numbers: equal ones have equal hashes, which differ from engine to engine."""
