@@ -78,7 +78,7 @@ def check_labels_see_no_past(engine: Engine, log: list[dict[str, Any]], draw: Ca
     pd.testing.assert_series_equal(outcomes[0], outcomes[2])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(logs, st.floats(0, 50))
 def test_what_is_not_known_before_the_snapshot_changes_no_feature(
     duckdb_engine: Engine, log: list[dict[str, Any]], shift: float
@@ -87,7 +87,7 @@ def test_what_is_not_known_before_the_snapshot_changes_no_feature(
     check_features_see_no_future(duckdb_engine, log, shift)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(logs, st.data())
 def test_what_happens_before_the_snapshot_changes_no_outcome(
     duckdb_engine: Engine, log: list[dict[str, Any]], data: st.DataObject

@@ -48,6 +48,10 @@ class Engine(ABC):
         self._kept: list[ir.Table] = []  # Spark forgets what nothing refers to
 
     @abstractmethod
+    def table_names(self) -> list[str]:
+        """List the tables that the engine has."""
+
+    @abstractmethod
     def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
         """Open Parquet files: one, a pattern, or a folder whose sub-folders may be partitions (key=value)."""
 
@@ -104,6 +108,12 @@ class Engine(ABC):
 class DuckDb(Engine):
     """DuckDB inside this process."""
 
+    def table_names(self) -> list[str]:
+        """List the tables of engine.database."""
+        # Ibis 12 lists them by fetch_arrow_table, which DuckDB 2 no longer has
+        found = self.connection.con.execute("SELECT table_name FROM information_schema.tables ORDER BY 1").fetchall()
+        return [name for (name,) in found]
+
     def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
         """Open Parquet files."""
         return self.connection.read_parquet(f"{path}/**/*.parquet" if is_folder else path, hive_partitioning=is_folder)
@@ -137,6 +147,10 @@ class DuckDb(Engine):
 
 class Spark(Engine):
     """A Spark session, here or on a cluster."""
+
+    def table_names(self) -> list[str]:
+        """List the tables of the catalogue's present database."""
+        return list(self.connection.list_tables())
 
     def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
         """Open Parquet files."""

@@ -32,7 +32,7 @@ def open_table(
         DataError: there is no such file or table, or it cannot be read.
     """
     if source.table is not None:
-        names = engine.connection.list_tables()
+        names = engine.table_names()
         if source.table not in names:
             closest = find_closest(source.table, names)
             hint = f" The closest is {closest!r}." if closest else ""
