@@ -110,7 +110,7 @@ class DataSettings(_Section):
 
     @model_validator(mode="after")
     def _log_is_named(self) -> DataSettings:
-        logs = {"customers": self.customers, "cancellations": self.cancellations}
+        logs: dict[str, _LogSource | None] = {"customers": self.customers, "cancellations": self.cancellations}
         if self.source == "events":
             logs["events"] = self.events
         for key, log in logs.items():
