@@ -10,7 +10,7 @@ import ibis.expr.datatypes as dt
 
 from churn_mlops.data.events.expressions import read_expression
 from churn_mlops.errors import DataError
-from churn_mlops.features.cells import OTHER, add_up, choose_types, unstamp
+from churn_mlops.features.cells import add_up, choose_types, unstamp
 from churn_mlops.features.customers import attributes_at
 from churn_mlops.features.definitions import define_features
 from churn_mlops.features.history import History
@@ -134,7 +134,4 @@ class SnapshotBuilder:
 def find_features(log: EventLog, settings: Settings, types: tuple[str, ...] | None = None) -> tuple[Feature, ...]:
     """Define the features of a log's event types: those given, or the ones found in it."""
     types = types or choose_types(log.type_counts, settings.churn, settings.features.event_types)
-    with_amount = log.types_with_amount
-    # what is counted as other has amounts if any type without features of its own has
-    others = with_amount & (set(log.type_counts) - set(types))
-    return define_features(settings.features, types, with_amount | ({OTHER} if others else set()))
+    return define_features(settings.features, types, log.has_amount)

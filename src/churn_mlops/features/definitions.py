@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from churn_mlops.data.events.engine import divide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from churn_mlops.config.settings import FeaturesSettings
     from churn_mlops.features.history import History
@@ -34,21 +34,19 @@ class Feature:
     build: Callable[[History], Any]
 
 
-def define_features(
-    settings: FeaturesSettings, types: Sequence[str], with_amount: Collection[str]
-) -> tuple[Feature, ...]:
+def define_features(settings: FeaturesSettings, types: Sequence[str], has_amount: bool) -> tuple[Feature, ...]:
     """Define the features of a log.
 
     Args:
         settings: whose windows there are.
         types: event types with features of their own.
-        with_amount: those of them whose events have amounts.
+        has_amount: whether events have amounts. Which types really do is not looked at: that may be known only later.
     """
-    features = [*_of_all_events(settings, bool(with_amount))]
+    features = [*_of_all_events(settings, has_amount)]
     if len(types) > 1:  # the only type's features would be those of all events
         names = _name_types(types)
         for kind in types:
-            features += _of_type(settings, kind, names[kind], kind in with_amount)
+            features += _of_type(settings, kind, names[kind], has_amount)
     features += _of_payments(settings, types)
     features += _of_tickets(settings, types)
     return tuple(features)

@@ -102,7 +102,7 @@ def test_rows_and_types_are_counted(duckdb_engine: Engine, tmp_path: Path) -> No
     """The most frequent type comes first."""
     log = checked(duckdb_engine, tmp_path, [event("a", -1), event("a", -2), GOOD])
     assert log.type_counts == {"login": 2, "purchase": 1}
-    assert log.types_with_amount == {"purchase"}
+    assert log.has_amount
     assert log.first < log.last < NOW.timestamp() * 1e6
 
 

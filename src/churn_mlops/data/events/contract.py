@@ -52,7 +52,7 @@ class EventLog:
         rejected: rows left out, by reason.
         rejects: the file that they were written to.
         is_late: whether events may have become known after they happened.
-        types_with_amount: types of which some event has an amount.
+        has_amount: whether events have a column of amounts.
     """
 
     name: str
@@ -64,7 +64,7 @@ class EventLog:
     rejected: dict[str, int]
     rejects: Path
     is_late: bool
-    types_with_amount: frozenset[str]
+    has_amount: bool
 
     def describe(self) -> str:
         """Say in a sentence what was read and what was rejected."""
@@ -113,7 +113,7 @@ def check_events(
         rejected=counts,
         rejects=rejects,
         is_late=chosen.known_time is not None,
-        types_with_amount=frozenset(accepted["type"][accepted["amounts"] > 0]),
+        has_amount=chosen.amount is not None,
     )
 
 
@@ -243,7 +243,7 @@ def _mark_unknown(marked: ir.Table, known: ir.Table) -> ir.Table:
 
 def _count(engine: Engine, marked: ir.Table) -> pd.DataFrame:
     groups = marked.group_by(_REASON, "type").agg(
-        rows=marked.count(), amounts=marked.amount.count(), first=marked["at"].min(), last=marked["at"].max()
+        rows=marked.count(), first=marked["at"].min(), last=marked["at"].max()
     )
     found = engine.batches(groups.order_by(groups.rows.desc()).limit(_MOST_TYPES)).read_all().to_pandas()
     return found.sort_values(["rows", "type"], ascending=[False, True], ignore_index=True)
