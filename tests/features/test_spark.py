@@ -78,14 +78,14 @@ def test_features_and_outcomes_of_a_real_log_are_the_same(
     assert_same(*built)
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(logs, st.floats(0, 50))
 def test_features_see_no_future(spark_engine: Engine, log: list[dict[str, Any]], shift: float) -> None:
     """As on DuckDB."""
     check_features_see_no_future(spark_engine, log, shift)
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(logs, st.data())
 def test_outcomes_see_no_past(spark_engine: Engine, log: list[dict[str, Any]], data: st.DataObject) -> None:
     """As on DuckDB."""

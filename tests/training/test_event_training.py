@@ -89,7 +89,7 @@ def test_snapshots_become_rows_of_customers(table: CustomerTable) -> None:
 
 
 def test_a_trained_version_reports_the_later_snapshot(tmp_path: Path) -> None:
-    """Its figures can be had again from the probabilities that are kept with it, and random rows claim something else."""
+    """Its figures can be had again from the probabilities kept with it, and random rows claim something else."""
     settings = settings_for(tmp_path)
     manifest = train(settings, "logistic").manifest
     kept = read_out_of_fold(Registry(settings.artifacts.path), manifest)
@@ -138,7 +138,7 @@ def test_the_best_rule_is_of_the_later_snapshot_too(table: CustomerTable) -> Non
 def test_a_later_snapshot_with_one_outcome_is_refused(table: CustomerTable) -> None:
     """Nothing could be said of a model there."""
     assert table.held_out is not None
-    with pytest.raises(DataError, match="Of the .* customers of the test snapshots 0 left"):
+    with pytest.raises(DataError, match=r"Of the .* customers of the test snapshots 0 left"):
         try_out(replace(table, churned=table.churned & ~table.held_out))
 
 

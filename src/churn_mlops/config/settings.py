@@ -153,7 +153,7 @@ class FeaturesSettings(_Section):
     """What is computed from each customer's events."""
 
     windows_days: Annotated[tuple[Days, ...], Field(min_length=1)] = (7, 30, 90)
-    event_types: Annotated[int, Field(ge=1, le=100)] = 8
+    event_types: Annotated[int, Field(ge=1, le=100)] | tuple[str, ...] = 8
     expressions: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("windows_days", mode="after")

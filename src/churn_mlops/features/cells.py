@@ -77,14 +77,22 @@ def to_day(snapshot: date) -> int:
     return midnight(snapshot) // DAY_MICROSECONDS
 
 
-def choose_types(counts: dict[str, int], churn: ChurnSettings, most: int) -> tuple[str, ...]:
-    """Choose the event types that have features of their own: those that show activity, then the most frequent.
+def choose_types(counts: dict[str, int], churn: ChurnSettings, wanted: int | tuple[str, ...]) -> tuple[str, ...]:
+    """Choose the event types that have features of their own.
 
-    `OTHER` is the last, if any type is left over.
+    Args:
+        counts: events by type, in the log.
+        churn: whose event types, which show activity, are among them.
+        wanted: how many of the most frequent, or which ones.
+
+    Returns:
+        The types; `OTHER` is the last, if the log has more of them, or may have: where they are named.
     """
     chosen = list(dict.fromkeys(churn.event_types))
+    if not isinstance(wanted, int):
+        return (*dict.fromkeys((*chosen, *wanted)), OTHER)
     ranked = sorted((kind for kind in counts if kind not in chosen), key=lambda kind: (-counts[kind], kind))
-    chosen += ranked[: max(0, most - len(chosen))]
+    chosen += ranked[: max(0, wanted - len(chosen))]
     return (*chosen, OTHER) if set(counts) - set(chosen) else tuple(chosen)
 
 
