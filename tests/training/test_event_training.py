@@ -17,8 +17,9 @@ from churn_mlops.models.churn_model import ChurnModel
 from churn_mlops.models.logistic import build_logistic
 from churn_mlops.models.metrics import ScoreCounts
 from churn_mlops.registry.reading import Registry
+from churn_mlops.training.event_table import list_features
 from churn_mlops.training.job import train
-from churn_mlops.training.loading import list_features, load_table
+from churn_mlops.training.loading import load_table
 from churn_mlops.training.one_column import find_best_rule
 from churn_mlops.training.out_of_fold import read_out_of_fold
 from churn_mlops.training.trial import hold_trial, learnt_rows
