@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis.expr.datatypes as dt
 
-from churn_mlops.data.events.contract import DAY_MICROSECONDS
+from churn_mlops.data.events.contract import DAY_MICROSECONDS, MILLIONTHS
 from churn_mlops.data.events.engine import bit_count, bit_or, divide
 from churn_mlops.features.cells import to_day
 
@@ -73,7 +73,7 @@ class History:
 
     def amount(self, days: int | None = None, kind: str | None = None) -> ir.FloatingScalar:
         """Add up amounts."""
-        return self._sum("amount" if days is None else f"amount_{days}", kind, dt.float64)
+        return self._sum("amount" if days is None else f"amount_{days}", kind).cast(dt.float64) / MILLIONTHS
 
     def mean_amount(self, days: int | None = None, kind: str | None = None) -> ir.FloatingScalar:
         """Average amounts; missing where there are none."""
@@ -106,8 +106,8 @@ class History:
         """Give the latest value of an attribute, with the time before it."""
         return self.by_type[f"attribute_{place}"].max()
 
-    def _sum(self, column: str, kind: str | None, as_type: dt.DataType = dt.int64) -> Any:
-        return self.by_type[column].sum(where=self._is(kind)).fill_null(0).cast(as_type)
+    def _sum(self, column: str, kind: str | None) -> Any:
+        return self.by_type[column].sum(where=self._is(kind)).fill_null(0)
 
     def _is(self, kind: str | None) -> ir.BooleanValue | None:
         return None if kind is None else self.by_type.slot == self.cells.types.index(kind)

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 DAY_MICROSECONDS: Final = 86_400_000_000
 
+MILLIONTHS: Final = 1_000_000
+"""Amounts are whole millionths inside the engine: sums are then exact, so that no order of events, engine or number of
+threads changes the last digit of a feature, by whose values a row is found again."""
+
+LARGEST_AMOUNT: Final = 1e12
+
 ONLY_TYPE: Final = "event"
 """The type of every event of a log that has no types."""
 
@@ -44,7 +50,7 @@ class EventLog:
     Attributes:
         name: what the log is called in messages.
         events: customer (text or int64), at and known (int64, microseconds since 1970 in UTC; known is never before
-            at), type (text), amount (float64, may be missing) and the attributes (text) as attribute_0 and so on.
+            at), type (text), amount (int64, in millionths; may be missing) and the attributes (text) as attribute_0 and so on.
         type_counts: events by type, the most frequent first.
         first: time of the first event, microseconds.
         last: of the last one.
@@ -218,19 +224,19 @@ def _read_amount(
 ) -> tuple[ir.Value, list[tuple[ir.Value, str]]]:
     """Read amounts, and say when one stands against its row."""
     if chosen.amount is None:
-        return ibis.null(dt.float64), []
+        return ibis.null(dt.int64), []
     column = find_column(columns, chosen.amount, "data.events.amount")
     amount = column
     if column.type().is_string():
         column = column.strip().nullif("")
         amount = column.try_cast(dt.float64)
     amount = amount.cast(dt.float64)
-    strange = column.notnull() & (amount.isnull() | amount.isnan() | amount.isinf()).fill_null(True)
-    wrong = [(strange, f"{chosen.amount!r} is no finite number")]
+    usable = (~amount.isnan() & (amount.abs() <= LARGEST_AMOUNT)).fill_null(False)
+    wrong = [(column.notnull() & ~usable, f"{chosen.amount!r} is no number up to {LARGEST_AMOUNT:,.0f}")]
     if chosen.nonnegative:
         forbidden = ibis.literal(True) if "*" in chosen.nonnegative else kind.isin(chosen.nonnegative)
         wrong.append(((amount < 0) & forbidden, f"{chosen.amount!r} is negative"))
-    return amount, wrong
+    return (ibis.ifelse(usable, amount, ibis.null(dt.float64)) * MILLIONTHS).round().cast(dt.int64), wrong
 
 
 def _mark_unknown(marked: ir.Table, known: ir.Table) -> ir.Table:
