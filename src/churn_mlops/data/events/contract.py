@@ -50,7 +50,8 @@ class EventLog:
     Attributes:
         name: what the log is called in messages.
         events: customer (text or int64), at and known (int64, microseconds since 1970 in UTC; known is never before
-            at), type (text), amount (int64, in millionths; may be missing) and the attributes (text) as attribute_0 and so on.
+            at), type (text), amount (int64, in millionths; may be missing) and the attributes (text) as attribute_0 and
+            so on.
         type_counts: events by type, the most frequent first.
         first: time of the first event, microseconds.
         last: of the last one.
