@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from churn_mlops.config.settings import ArtifactsSettings, DataSettings, Settings, TrainingSettings
+from churn_mlops.config.settings import (
+    ArtifactsSettings,
+    DataSettings,
+    EngineSettings,
+    Settings,
+    SparkSettings,
+    TrainingSettings,
+)
 from churn_mlops.registry.reading import Registry
 from churn_mlops.training.job import TrainedVersion, train_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from churn_mlops.data.events.engine import Engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
@@ -38,6 +47,16 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def duckdb_engine() -> Iterator[Engine]:
+    """DuckDB in this process, opened once."""
+    # Ibis takes a second to import, which most tests can do without
+    from churn_mlops.data.events.engine import open_engine
+
+    with open_engine(EngineSettings(threads=1), SparkSettings()) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

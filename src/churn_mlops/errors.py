@@ -85,6 +85,13 @@ class MissingLibrary(ChurnMlopsError):
         )
 
 
+class MissingEngine(ChurnMlopsError):
+    """The engine that the configuration names is not installed."""
+
+    def __init__(self, name: str, command: str) -> None:
+        super().__init__(f"engine.name is {name!r}, which is not installed; {command} installs it.")
+
+
 class RegistryError(ChurnMlopsError):
     """The registry cannot do what was asked."""
 

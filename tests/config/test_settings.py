@@ -79,6 +79,8 @@ def test_a_value_column_is_read_only_where_it_decides(mode: str, value: object, 
 
 def plain(value: object) -> object:
     """Say a default the way YAML does."""
+    if isinstance(value, BaseModel):
+        return {key: plain(held) for key, held in value}
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Path) else value

@@ -14,6 +14,7 @@ from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.models.metrics import Metrics, ScoreCounts
 from churn_mlops.training.contest import Contest
 from churn_mlops.training.evaluation import evaluate
+from churn_mlops.training.trial import Trial
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,7 +33,9 @@ def _evaluate(probability: Floats, other: Floats, rows_used: int = 600) -> Evalu
     first = hand_made_candidate("ebm", np.log(probability / (1 - probability)))
     second = hand_made_candidate("boosted", np.log(other / (1 - other)))
     settings = TrainingSettings(folds=3, bootstrap_resamples=100)
-    return evaluate(TABLE, Contest((first, second), first), FOLD, settings, rows_used)
+    contest = Contest((first, second), first)
+    trial = Trial(TABLE, FOLD, first.probability, FOLD, first.probability)
+    return evaluate(trial, contest, settings, rows_used)
 
 
 def test_an_evaluation_holds_every_metric_with_its_interval() -> None:

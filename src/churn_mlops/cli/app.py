@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import churn_mlops
+from churn_mlops.cli.features import features
 from churn_mlops.cli.keys import keys
 from churn_mlops.cli.models import models
 from churn_mlops.cli.report import report
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(report)
 app.add_typer(models, name="models")
+app.add_typer(features, name="features")
 app.add_typer(keys, name="keys")
 app.add_typer(sample, name="sample")
 

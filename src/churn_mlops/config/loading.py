@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from churn_mlops.config.settings import Settings
 from churn_mlops.errors import SettingsError
@@ -37,11 +37,8 @@ def load_settings(path: Path | None = None) -> Settings:
     file = path or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
     content = _read_yaml(file)
     content = {section: keys for section, keys in content.items() if keys is not None}
-    for section, keys in _read_environment().items():
-        content[section] = {
-            **_as_mapping(content.get(section), f"In {file}, {section} must hold a mapping of keys"),
-            **keys,
-        }
+    for keys, value in _read_environment():
+        _put(content, keys, value, file)
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
@@ -82,32 +79,55 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     return dict(_as_mapping(content, f"{file} must hold a mapping of sections"))
 
 
-def _read_environment() -> dict[str, dict[str, Any]]:
-    """Collect the CHURN_MLOPS__SECTION__KEY variables by section and key."""
-    found: dict[str, dict[str, Any]] = {}
-    for variable, text in os.environ.items():
+def _read_environment() -> list[tuple[tuple[str, ...], object]]:
+    """Collect the CHURN_MLOPS__SECTION__KEY variables as keys and values; a key may hold keys of its own."""
+    found = []
+    for variable, text in sorted(os.environ.items()):
         if variable.upper().startswith(_PREFIX):
-            section, _, key = variable[len(_PREFIX) :].lower().partition("__")
-            found.setdefault(section, {})[key] = _value(variable, section, key, text)
+            keys = tuple(variable[len(_PREFIX) :].lower().split("__"))
+            found.append((keys, _value(variable, keys, text)))
     return found
 
 
-def _value(variable: str, section: str, key: str, text: str) -> object:
-    settings = Settings.model_fields.get(section)
-    field = getattr(settings.annotation, "model_fields", {}).get(key) if settings else None
-    if field is None:
-        raise SettingsError(
-            f"The environment variable {variable} names no key of the configuration: "
-            f"there is no {'.'.join(filter(None, (section, key)))}."
-        )
+def _put(content: dict[str, Any], keys: tuple[str, ...], value: object, file: Path) -> None:
+    """Set the value of a key, below as many others as there are."""
+    for place, key in enumerate(keys[:-1], start=1):
+        sentence = f"In {file}, {'.'.join(keys[:place])} must hold a mapping of keys"
+        content[key] = dict(_as_mapping(content.get(key), sentence))
+        content = content[key]
+    content[keys[-1]] = value
+
+
+def _value(variable: str, keys: tuple[str, ...], text: str) -> object:
+    annotation: object = Settings
+    for key in keys:
+        section = _section_of(annotation)
+        if section is None or key not in section.model_fields:
+            raise _unknown_variable(variable, keys)
+        annotation = section.model_fields[key].annotation
+    if len(keys) < 2:
+        raise _unknown_variable(variable, keys)
     if text == "null":
         return None
-    if get_origin(field.annotation) not in (tuple, dict):
+    if get_origin(annotation) not in (tuple, dict) and _section_of(annotation) is None:
         return text
     try:
         return yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise SettingsError(f"The environment variable {variable} is no list or map: {text!r}.") from error
+
+
+def _section_of(annotation: object) -> type[BaseModel] | None:
+    """Give the class of settings that a key holds, if it holds keys of its own."""
+    candidates = (annotation, *get_args(annotation))
+    return next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), None)
+
+
+def _unknown_variable(variable: str, keys: tuple[str, ...]) -> SettingsError:
+    return SettingsError(
+        f"The environment variable {variable} names no key of the configuration: "
+        f"there is no {'.'.join(filter(None, keys))}."
+    )
 
 
 def _as_mapping(content: object, sentence: str) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -12,6 +14,7 @@ from pydantic_core import PydanticCustomError
 Kind = Literal["numeric", "categorical", "boolean"]
 Family = Literal["logistic", "ebm", "boosted", "blend"]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Days = Annotated[int, Field(ge=1, le=3650)]
 
 
 class _Section(BaseModel):
@@ -27,10 +30,68 @@ class _Section(BaseModel):
         return value
 
 
+class _LogSource(_Section):
+    """One table in files, or in the engine, that event logs are made of."""
+
+    path: str | None = None
+    table: str | None = None
+    customer: str = "customer_id"
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> _LogSource:
+        if self.path is not None and self.table is not None:
+            msg = f"path ({self.path!r}) and table ({self.table!r}) are both given; one of them was expected"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def name(self) -> str:
+        """What the source is called in messages."""
+        return self.path or self.table or ""
+
+
+class EventsSettings(_LogSource):
+    """Where the event log is, and which of its rows and columns mean what."""
+
+    time: str = "time"
+    type: str | None = "type"
+    known_time: str | None = None
+    event_id: str | None = None
+    amount: str | None = None
+    attributes: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    earliest: date = date(1990, 1, 1)
+    nonnegative: tuple[str, ...] = ()
+    not_identifying: tuple[str, ...] = ()
+    derive: dict[str, str] = Field(default_factory=dict)
+    exclude: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("time_zone", mode="after")
+    @classmethod
+    def _time_zone_is_known(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise PydanticCustomError("time_zone", "it should be the name of a time zone, such as Europe/Berlin or UTC")
+        return name
+
+
+class CustomersSettings(_LogSource):
+    """Where the attributes of customers are, and when they became known."""
+
+    known_time: str | None = None
+    attributes: tuple[str, ...] = ()
+
+
+class CancellationsSettings(_LogSource):
+    """Where cancellations are, and when they became known."""
+
+    time: str = "time"
+    known_time: str | None = None
+
+
 class DataSettings(_Section):
     """Where the customers come from, and what their columns mean."""
 
-    source: Literal["sample", "table"] = "sample"
+    source: Literal["sample", "table", "events"] = "sample"
     path: Path | None = None
     customer_id: str | None = None
     time: str | None = None
@@ -43,6 +104,20 @@ class DataSettings(_Section):
     delimiter: Annotated[str, Field(pattern=r"^[\t -!#-~]$")] = ","
     missing_values: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
     rare_category_rows: Annotated[int, Field(ge=1)] = 20
+    events: EventsSettings = EventsSettings()
+    customers: CustomersSettings | None = None
+    cancellations: CancellationsSettings | None = None
+
+    @model_validator(mode="after")
+    def _log_is_named(self) -> DataSettings:
+        logs: dict[str, _LogSource | None] = {"customers": self.customers, "cancellations": self.cancellations}
+        if self.source == "events":
+            logs["events"] = self.events
+        for key, log in logs.items():
+            if log is not None and not log.name:
+                msg = f"data.{key} needs a path (a file, a folder or a pattern) or a table of the engine"
+                raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _table_is_complete(self) -> DataSettings:
@@ -53,6 +128,55 @@ class DataSettings(_Section):
                 msg = f"data.source is 'table', which also needs {' and '.join(absent)}"
                 raise ValueError(msg)
         return self
+
+
+class ChurnSettings(_Section):
+    """What leaving means in an event log, who is looked at, and when."""
+
+    definition: Literal["inactivity", "cancellation"] = "inactivity"
+    event_types: tuple[str, ...] = ()
+    active_days: Days = 90
+    lead_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    horizon_days: Annotated[tuple[Days, ...], Field(min_length=1)] = (30,)
+    every_days: Days = 30
+    training_snapshots: Annotated[int, Field(ge=1, le=100)] = 4
+    snapshots: tuple[date, ...] = ()
+    test_snapshots: tuple[date, ...] = ()
+
+    @property
+    def outcome_days(self) -> int:
+        """Days from a snapshot until the outcome of the longest horizon is known."""
+        return self.lead_days + max(self.horizon_days)
+
+
+class FeaturesSettings(_Section):
+    """What is computed from each customer's events."""
+
+    windows_days: Annotated[tuple[Days, ...], Field(min_length=1)] = (7, 30, 90)
+    event_types: Annotated[int, Field(ge=1, le=100)] | tuple[str, ...] = 8
+    expressions: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("windows_days", mode="after")
+    @classmethod
+    def _windows_ascend(cls, windows: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(windows)))
+
+
+class EngineSettings(_Section):
+    """What computes on event logs."""
+
+    name: Literal["duckdb", "pyspark"] = "duckdb"
+    memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = "4GB"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    database: Path | None = None
+    temp_directory: Path | None = None
+
+
+class SparkSettings(_Section):
+    """Where Spark is, and how it is to be set."""
+
+    master: str = "local[*]"
+    config: dict[str, str] = Field(default_factory=dict)
 
 
 class TrainingSettings(_Section):
@@ -183,9 +307,20 @@ class Settings(_Section):
     """Everything that can be configured; every key has a default, so an empty file is valid."""
 
     data: DataSettings = DataSettings()
+    churn: ChurnSettings = ChurnSettings()
+    features: FeaturesSettings = FeaturesSettings()
+    engine: EngineSettings = EngineSettings()
+    spark: SparkSettings = SparkSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     decision: DecisionSettings = DecisionSettings()
     promotion: PromotionSettings = PromotionSettings()
     artifacts: ArtifactsSettings = ArtifactsSettings()
     serving: ServingSettings = ServingSettings()
+
+    @model_validator(mode="after")
+    def _cancellations_are_there(self) -> Settings:
+        if self.data.source == "events" and self.churn.definition == "cancellation" and not self.data.cancellations:
+            msg = "churn.definition is 'cancellation', which also needs data.cancellations"
+            raise ValueError(msg)
+        return self

@@ -47,6 +47,8 @@ class CustomerTable:
         notes: what was noticed about a column and done, by its name.
         customer_value: float64 [rows], what each customer is worth; None where no column says so.
         time: datetime64 UTC [rows], as of when each row was true, or None where the table does not say.
+        held_out: bool [rows], whether a row is of a later time that models are only tested on; None where every row is
+            tested by models that were fitted on others.
         segments: [rows] by name, the columns to evaluate by, whether features or not, typed as features are.
     """
 
@@ -63,6 +65,7 @@ class CustomerTable:
     customer_value: npt.NDArray[np.float64] | None = None
     time: pd.Series | None = None
     segments: dict[str, pd.Series] = field(default_factory=dict)
+    held_out: npt.NDArray[np.bool_] | None = None
 
     @property
     def rows_read(self) -> int:
@@ -90,6 +93,7 @@ class CustomerTable:
             customer_value=None if self.customer_value is None else self.customer_value[rows],
             time=_take_rows(self.time, rows),
             segments={column: values.iloc[rows].reset_index(drop=True) for column, values in self.segments.items()},
+            held_out=None if self.held_out is None else self.held_out[rows],
         )
 
     def fingerprint(self) -> str:
@@ -124,10 +128,10 @@ def load_customers(
             raise DataError(
                 f"data.path is {str(settings.path)!r} but data.source is 'sample'; set data.source to 'table'."
             )
-        return _check_table(read_sample(), describe_sample(settings), SAMPLE_NAME, value_column, segments)
+        return check_table(read_sample(), describe_sample(settings), SAMPLE_NAME, value_column, segments)
     assert settings.path is not None  # noqa: S101 - a table without a path is no valid configuration
     raw = read_table(settings.path, settings.delimiter)
-    return _check_table(raw, settings, settings.path.name, value_column, segments)
+    return check_table(raw, settings, settings.path.name, value_column, segments)
 
 
 def check_learnable(table: CustomerTable) -> None:
@@ -151,9 +155,10 @@ def check_learnable(table: CustomerTable) -> None:
         raise DataError(f"{table.name} has no column that can be a feature ({left_out or 'there is no other'}).")
 
 
-def _check_table(
+def check_table(
     raw: RawTable, settings: DataSettings, name: str, value_column: str | None, segments: Sequence[str]
 ) -> CustomerTable:
+    """Check and type the columns of a table that was read; see `load_customers`."""
     _check_names(settings, segments, raw.columns.column_names)
     value = read_value(raw.columns, value_column, settings) if value_column is not None else None
     columns = _read_features(raw, settings)

@@ -67,6 +67,9 @@ class CandidateScore(_Part):
     fit_seconds: float
 
 
+LeakScheme = Literal["random rows", "grouped duplicates", "unseen customers", "later period"]
+
+
 class LeakCheck(_Part):
     """The same model under another way of holding customers out: a higher figure than the honest one is a leak.
 
@@ -77,7 +80,7 @@ class LeakCheck(_Part):
         note: what was held out, or why it cannot be.
     """
 
-    scheme: Literal["random rows", "grouped duplicates", "unseen customers", "later period"]
+    scheme: LeakScheme
     roc_auc: float | None
     log_loss: float | None
     note: str

@@ -46,7 +46,9 @@ def forecast_fits(fit_seconds: float, settings: Settings, rows: int, rows_used: 
     folds = settings.training.folds
     looks = []
     if settings.evaluation.leak_report:
-        looks.append(fit_seconds * (folds * repeats + (settings.data.time is not None)))
+        is_of_snapshots = settings.data.source == "events"  # which are looked at in three ways, fold by fold
+        fits = 3 * folds if is_of_snapshots else folds * repeats + (settings.data.time is not None)
+        looks.append(fit_seconds * fits)
     if settings.evaluation.learning_curve:
         looks.append(fit_seconds * TESTED_FOLDS * sum(SHARES))
     final = fit_seconds * rows_used / max(1, rows) * folds / (folds - 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from churn_mlops.data.table import check_learnable, load_customers
+from churn_mlops.data.table import check_learnable
 from churn_mlops.errors import DataError, NotComparable, PromotionRefused, RegistryError
 from churn_mlops.inference.scorer import load_version
 from churn_mlops.models.folds import DuplicateGroupedKFold
@@ -16,6 +16,7 @@ from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.served import open_registry
 from churn_mlops.registry.writing import promote
 from churn_mlops.training.blind_scores import score_blindly
+from churn_mlops.training.loading import load_table
 from churn_mlops.training.promotion_checks import (
     AT_LEAST_AS_GOOD,
     UNSEEN_ROWS,
@@ -122,7 +123,9 @@ def _compare(
     settings: Settings, registry: Registry, scorer: Scorer, champion: str | None
 ) -> tuple[Comparison, BlindScores | Check]:
     """Score the rows of the table that neither version has seen, or that each held out."""
-    table = load_customers(settings.data)
+    table = load_table(settings)
+    if table.held_out is not None:  # the other snapshots are those that models are made from
+        table = table.take(np.flatnonzero(table.held_out))
     check_learnable(table)
     challenger = score_blindly(registry, scorer, table)
     rival = _score_champion(registry, champion, table)

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.data.rejects import write_rejects
-from churn_mlops.data.table import check_learnable, load_customers
+from churn_mlops.data.table import check_learnable
 from churn_mlops.models.churn_model import ChurnModel
 from churn_mlops.models.export import export_model
 from churn_mlops.models.folds import DuplicateGroupedKFold
@@ -38,11 +38,13 @@ from churn_mlops.training.contest import Model, forecast, run_contest
 from churn_mlops.training.deciding import choose_decision
 from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.forecast import forecast_fits
+from churn_mlops.training.loading import load_table
 from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.out_of_fold import collect_out_of_fold
 from churn_mlops.training.refitting import refit, sample_rows
 from churn_mlops.training.report.assembly import report_version
 from churn_mlops.training.steps import Observer, Steps
+from churn_mlops.training.trial import hold_trial, learnt_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,24 +101,27 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
     require_writable(registry)
     steps = Steps(observe, [0.0] * (2 + len(_forecast(model, settings))))
     with threadpool_limits(limits=available_cpus()):
-        steps.begin("reading the customer table")
-        table = load_customers(settings.data, settings.decision.value_column, settings.evaluation.segments)
+        steps.begin("reading the event log" if settings.data.source == "events" else "reading the customer table")
+        table = load_table(settings, settings.decision.value_column, settings.evaluation.segments)
         rejects = _write_rejects(settings, table)
         check_learnable(table)
         steps.begin("looking for leaks")
         rows = sample_rows(table, settings.evaluation.max_rows, settings.training.seed)
         evaluated = table if len(rows) == len(table.churned) else table.take(rows)
         folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
-        fold = folds.assign(evaluated.features, evaluated.churned, evaluated.customer_ids)
-        refuse_leaks(evaluated, fold, settings.data.allow_leaky)
+        learnt = evaluated if evaluated.held_out is None else evaluated.take(learnt_rows(evaluated))
+        fold = folds.assign(learnt.features, learnt.churned, learnt.customer_ids)
+        refuse_leaks(learnt, fold, settings.data.allow_leaky)
         steps.expect(_forecast(model, settings, evaluated, len(table.churned)))
-        contest = run_contest(model, evaluated, fold, settings, steps)
+        contest = run_contest(model, learnt, fold, settings, steps)
         steps.expect(_forecast_rest(contest.chosen, settings, evaluated, len(table.churned)))
-        chosen, probability = _build(contest.chosen, table, settings), contest.chosen.probability
-        decision = choose_decision(settings, evaluated, probability, everyone=table)
-        evaluation = evaluate(evaluated, contest, fold, settings.training, len(table.churned))
-        fit_predict = refit(chosen, evaluated)
-        evaluation = look_closer(evaluation, fit_predict, evaluated, fold, probability, decision, settings, steps)
+        chosen = _build(contest.chosen, table, settings)
+        trial = hold_trial(evaluated, contest.chosen, chosen, fold)
+        tested, probability = trial.tested()
+        # who can be contacted are the customers of a day, not those of all snapshots
+        decision = choose_decision(settings, tested, probability, everyone=table if table.held_out is None else tested)
+        evaluation = evaluate(trial, contest, settings.training, len(table.churned))
+        evaluation = look_closer(evaluation, refit(chosen, evaluated), trial, decision, settings, steps)
         steps.begin("fitting on all customers")
         fitted = chosen.fit(table.features, table.churned, table.customer_ids)
         steps.begin("proving the graph, registering")
@@ -140,8 +145,8 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
     files = {
         GRAPH: exported.graph,
         ESTIMATOR: _dump(fitted),
-        OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, rows, fold, probability).to_csv(),
-        REPORT: report_version(draft, exported.graph, fitted.family_, evaluated, probability, settings, registry),
+        OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, rows, *trial.every_row()).to_csv(),
+        REPORT: report_version(draft, exported.graph, fitted.family_, tested, probability, settings, registry),
     }
     manifest = register(registry, draft, files)
     return TrainedVersion(manifest, registry.champion(), rejects)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from churn_mlops.data.table import FEWEST_CHURNERS
 from churn_mlops.errors import DataError
 from churn_mlops.models.metrics import Metrics, ScoreCounts
-from churn_mlops.registry.manifest import LeakCheck
+from churn_mlops.registry.manifest import LeakCheck, LeakScheme
 from churn_mlops.training.refitting import Rows, keep_together
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from churn_mlops.config.settings import TrainingSettings
     from churn_mlops.data.table import CustomerTable
     from churn_mlops.training.refitting import FitPredict
-
-Scheme = Literal["random rows", "grouped duplicates", "unseen customers", "later period"]
 
 LATER_SHARE: Final = 0.2
 """The share of rows, as near as the times allow, that the later period is."""
@@ -101,7 +99,7 @@ def _deal_out(repeats: npt.NDArray[np.bool_], churned: npt.NDArray[np.bool_], fo
     return dealt
 
 
-def _measure_folds(work: _Work, scheme: Scheme, fold: Rows, note: str) -> LeakCheck:
+def _measure_folds(work: _Work, scheme: LeakScheme, fold: Rows, note: str) -> LeakCheck:
     work.observe(scheme)
     probability = np.empty(len(fold))
     for number in range(int(fold.max()) + 1):
@@ -162,9 +160,9 @@ def _score(work: _Work, rows: Rows, probability: npt.NDArray[np.float64]) -> Met
     return ScoreCounts.count(work.table.churned[rows], probability).metrics()
 
 
-def _found(scheme: Scheme, metrics: Metrics, note: str) -> LeakCheck:
+def _found(scheme: LeakScheme, metrics: Metrics, note: str) -> LeakCheck:
     return LeakCheck(scheme=scheme, roc_auc=metrics.roc_auc, log_loss=metrics.log_loss, note=note)
 
 
-def _impossible(scheme: Scheme, note: str) -> LeakCheck:
+def _impossible(scheme: LeakScheme, note: str) -> LeakCheck:
     return LeakCheck(scheme=scheme, roc_auc=None, log_loss=None, note=note)

@@ -42,15 +42,16 @@ def measure_learning_curve(
 
     Args:
         fit_predict: fits the model on some rows and scores others.
-        fold: int [rows], the folds of the main evaluation.
+        fold: int [rows], the folds of the main evaluation; below 0 where a row was only fitted on.
         table: the customers.
         observe: told what is fitted before it is.
         seed: draws the parts.
     """
     kept_together = keep_together(table)
     outcome = outcome_of_groups(table.features, table.churned, kept_together)
-    held_out = [np.flatnonzero(fold == number) for number in range(TESTED_FOLDS)]
-    trained = [np.flatnonzero(fold != number) for number in range(TESTED_FOLDS)]
+    tested = range(min(TESTED_FOLDS, int(fold.max()) + 1))
+    held_out = [np.flatnonzero(fold == number) for number in tested]
+    trained = [np.flatnonzero(fold != number) for number in tested]
     growing = [_GrowingPart.draw(train, kept_together, outcome, seed) for train in trained]
     churned = table.churned[np.concatenate(held_out)]
     points: list[LearningPoint] = []

@@ -32,8 +32,8 @@ class ColumnRule:
 
     Attributes:
         column: the feature.
-        probability: float64 [rows], out of fold.
-        counts: the same with the outcomes, ready for metrics.
+        probability: float64 [rows], out of fold; NaN for rows that are in none.
+        counts: the same with the outcomes, ready for metrics; of the rows that are in a fold.
     """
 
     column: str
@@ -56,7 +56,7 @@ class Leak(NamedTuple):
 
 
 def find_best_rule(table: CustomerTable, fold: npt.NDArray[np.intp]) -> ColumnRule:
-    """Find the column whose rule has the lowest out-of-fold log loss; `fold` is int [rows]."""
+    """Find the column whose rule has the lowest out-of-fold log loss; `fold` is int [rows], below 0 where untested."""
     rules = (_fit_rule(str(name), values, table.churned, fold) for name, values in table.features.items())
     return min(rules, key=lambda rule: rule.counts.metrics().log_loss)
 
@@ -103,7 +103,7 @@ def _two_sided_auc(churned: npt.NDArray[np.bool_], score: npt.NDArray[np.float64
 
 def _fit_rule(column: str, values: pd.Series, churned: npt.NDArray[np.bool_], fold: npt.NDArray[np.intp]) -> ColumnRule:
     levels, _ = pd.factorize(_coarsen(values), use_na_sentinel=False)
-    probability = np.empty(len(values))
+    probability = np.full(len(values), np.nan)
     for number in range(int(fold.max()) + 1):
         train, test = fold != number, fold == number
         left = np.bincount(levels[train], churned[train], levels.max() + 1)
@@ -111,7 +111,8 @@ def _fit_rule(column: str, values: pd.Series, churned: npt.NDArray[np.bool_], fo
         base_rate = churned[train].mean()
         # a level seen rarely is drawn towards the base rate, one never seen is the base rate
         probability[test] = ((left + _PRIOR_ROWS * base_rate) / (customers + _PRIOR_ROWS))[levels[test]]
-    return ColumnRule(column, probability, ScoreCounts.count(churned, probability))
+    held_out = fold >= 0
+    return ColumnRule(column, probability, ScoreCounts.count(churned[held_out], probability[held_out]))
 
 
 def _coarsen(values: pd.Series) -> pd.Series:

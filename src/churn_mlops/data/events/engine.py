@@ -1,0 +1,288 @@
+"""Opens DuckDB or Spark through Ibis, and holds everything that the two do differently."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from churn_mlops.cpu_quota import available_cpus
+from churn_mlops.errors import DataError, MissingEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+    from churn_mlops.config.settings import EngineSettings, SparkSettings
+
+# A text without a day is no time: Spark would take "2024" for one, DuckDB would not.
+_HAS_DAY: Final = r"^\d{4}-\d{1,2}-\d{1,2}"
+_HAS_ZONE: Final = r"\d{1,2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
+
+
+BATCH_ROWS: Final = 100_000
+"""Rows of a batch that leaves the engine."""
+
+
+class Engine(ABC):
+    """What Ibis does not make the same on DuckDB and on Spark.
+
+    Both run in UTC. Times become whole microseconds since 1970 at once, so that no time zone, resolution or kind of
+    timestamp is met again; divisions by zero are missing (`divide`) instead of infinite or an error; nothing is
+    ordered by a column that may be missing; numbers are 64-bit floats or whole, never decimals.
+
+    Attributes:
+        connection: the Ibis backend.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._numbers = itertools.count()
+        self._kept: list[ir.Table] = []  # Spark forgets what nothing refers to
+
+    @abstractmethod
+    def table_names(self) -> list[str]:
+        """List the tables that the engine has."""
+
+    @abstractmethod
+    def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
+        """Open Parquet files: one, a pattern, or a folder whose sub-folders may be partitions (key=value)."""
+
+    @abstractmethod
+    def read_csv(self, path: str, delimiter: str) -> ir.Table:
+        """Open CSV files with a header; every column is text."""
+
+    @abstractmethod
+    def read_json(self, path: str) -> ir.Table:
+        """Open files with one JSON object a line."""
+
+    @abstractmethod
+    def keep(self, table: ir.Table) -> ir.Table:
+        """Compute a table once, for all that is asked of it later."""
+
+    @abstractmethod
+    def batches(self, table: ir.Table) -> pa.RecordBatchReader:
+        """Compute a table and give it batch by batch."""
+
+    def count(self, table: ir.Table) -> int:
+        """Count the rows of a table."""
+        (found,) = self.batches(table.aggregate(rows=table.count())).read_all()["rows"].to_pylist()
+        return int(found)
+
+    @abstractmethod
+    def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
+        """Hash values into whole numbers: equal ones have equal hashes, which differ from engine to engine."""
+
+    @abstractmethod
+    def _instant(self, time: ir.Value, zone: str | None) -> ir.IntegerValue:
+        """Count the microseconds of a timestamp that is in a zone, or knows its own (None)."""
+
+    def read_time(self, column: ir.Value, zone: str) -> ir.IntegerValue:
+        """Read dates, timestamps and ISO 8601 texts as microseconds since 1970 in UTC, int64; missing where neither.
+
+        Args:
+            column: of any type; numbers are no times.
+            zone: of times that name none.
+        """
+        kind = column.type()
+        if isinstance(kind, dt.Timestamp) and kind.timezone is not None:
+            return self._instant(column, None)
+        if isinstance(kind, dt.Timestamp | dt.Date):
+            return self._instant(column.cast(dt.timestamp), zone)
+        if not isinstance(kind, dt.String):
+            return ibis.null(dt.int64)
+        text = column.strip()
+        text = ibis.ifelse(text.re_search(_HAS_DAY), text, ibis.null(dt.string))
+        naive = self._instant(text.try_cast(dt.timestamp), zone)
+        aware = self._instant(text.try_cast(dt.Timestamp("UTC")), None)
+        return ibis.ifelse(text.re_search(_HAS_ZONE), aware, naive)
+
+
+class DuckDb(Engine):
+    """DuckDB inside this process."""
+
+    def table_names(self) -> list[str]:
+        """List the tables of engine.database."""
+        # Ibis 12 lists them by fetch_arrow_table, which DuckDB 2 no longer has
+        found = self.connection.con.execute("SELECT table_name FROM information_schema.tables ORDER BY 1").fetchall()
+        return [name for (name,) in found]
+
+    def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
+        """Open Parquet files."""
+        return self.connection.read_parquet(f"{path}/**/*.parquet" if is_folder else path, hive_partitioning=is_folder)
+
+    def read_csv(self, path: str, delimiter: str) -> ir.Table:
+        """Open CSV files."""
+        return self.connection.read_csv(path, all_varchar=True, header=True, delim=delimiter)
+
+    def read_json(self, path: str) -> ir.Table:
+        """Open JSON lines."""
+        return self.connection.read_json(path, format="newline_delimited")
+
+    def keep(self, table: ir.Table) -> ir.Table:
+        """Compute a table once, into a temporary one."""
+        return self.connection.create_table(f"kept_{next(self._numbers)}", table, temp=True)
+
+    def batches(self, table: ir.Table) -> pa.RecordBatchReader:
+        """Compute a table and give it batch by batch."""
+        # Ibis 12 asks for fetch_record_batch, which DuckDB 2 no longer has
+        return self.connection.con.sql(ibis.to_sql(table, dialect="duckdb")).to_arrow_reader(BATCH_ROWS)
+
+    def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
+        """Hash values into 64 bits."""
+        return _call("hash", dt.uint64, ibis.struct({f"c{place}": column for place, column in enumerate(columns)}))
+
+    def _instant(self, time: ir.Value, zone: str | None) -> ir.IntegerValue:
+        if zone not in (None, "UTC"):
+            time = _call("timezone", dt.Timestamp("UTC"), ibis.literal(zone), time)
+        return _call("epoch_us", dt.int64, time)
+
+
+class Spark(Engine):
+    """A Spark session, here or on a cluster."""
+
+    def table_names(self) -> list[str]:
+        """List the tables of the catalogue's present database."""
+        return list(self.connection.list_tables())
+
+    def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
+        """Open Parquet files."""
+        return self.connection.read_parquet(path)
+
+    def read_csv(self, path: str, delimiter: str) -> ir.Table:
+        """Open CSV files."""
+        return self.connection.read_csv(path, header=True, sep=delimiter, inferSchema=False)
+
+    def read_json(self, path: str) -> ir.Table:
+        """Open JSON lines."""
+        return self.connection.read_json(path)
+
+    def keep(self, table: ir.Table) -> ir.Table:
+        """Compute a table once, into memory and where that is full onto disks."""
+        kept = table.cache()
+        self._kept.append(kept)
+        return kept
+
+    def batches(self, table: ir.Table) -> pa.RecordBatchReader:
+        """Compute a table and give it batch by batch."""
+        return table.to_pyarrow_batches(chunk_size=BATCH_ROWS)
+
+    def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
+        """Hash values into 64 bits."""
+        return _call("xxhash64", dt.int64, ibis.struct({f"c{place}": column for place, column in enumerate(columns)}))
+
+    def _instant(self, time: ir.Value, zone: str | None) -> ir.IntegerValue:
+        time = time.cast(dt.Timestamp("UTC"))  # unix_micros takes no timestamp without a zone
+        if zone not in (None, "UTC"):
+            time = _call("to_utc_timestamp", dt.Timestamp("UTC"), time, ibis.literal(zone))
+        return _call("unix_micros", dt.int64, time)
+
+
+@contextmanager
+def open_engine(settings: EngineSettings, spark: SparkSettings) -> Iterator[Engine]:
+    """Open the engine that the configuration names, and close it again.
+
+    Raises:
+        MissingEngine: it is not installed.
+        DataError: it does not start, or refuses its settings.
+    """
+    with _open_duckdb(settings) if settings.name == "duckdb" else _open_spark(spark) as engine:
+        yield engine
+
+
+@contextmanager
+def _open_duckdb(settings: EngineSettings) -> Iterator[Engine]:
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="churn-mlops-", dir=settings.temp_directory) as folder:
+        try:
+            connection = ibis.duckdb.connect(
+                database=settings.database or ":memory:",
+                read_only=settings.database is not None,
+                memory_limit=settings.memory_limit,
+                threads=settings.threads or available_cpus(),
+                temp_directory=folder,
+                preserve_insertion_order=False,
+            )
+        except duckdb.Error as error:
+            raise DataError(f"DuckDB cannot be opened: {' '.join(str(error).split())}") from error
+        try:
+            connection.raw_sql("SET TimeZone = 'UTC'")
+            yield DuckDb(connection)
+        finally:
+            connection.disconnect()
+
+
+@contextmanager
+def _open_spark(settings: SparkSettings) -> Iterator[Engine]:
+    try:
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError as error:
+        raise MissingEngine("pyspark", "pip install 'churn-mlops[spark]'") from error
+    builder = SparkSession.builder.master(settings.master).appName("churn-mlops")
+    for key, value in settings.config.items():
+        builder = builder.config(key, value)
+    try:
+        session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    except (PySparkException, OSError, RuntimeError) as error:
+        raise DataError(
+            f"Spark does not start with spark.master {settings.master!r} ({' '.join(str(error).split())[:300]}); it "
+            f"needs Java 17 or later on this machine."
+        ) from error
+    try:
+        yield Spark(ibis.pyspark.connect(session))
+    finally:
+        session.stop()
+
+
+# The engines have the bodies of these two, and Ibis ships no types.
+@ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]  # see above
+def bit_count(bits: int) -> int:  # type: ignore[empty-body]  # see above
+    """Count the bits that are set."""
+
+
+@ibis.udf.agg.builtin  # type: ignore[untyped-decorator]  # see above
+def bit_or(bits: int) -> int:  # type: ignore[empty-body]  # see above
+    """Set every bit that is set in any row."""
+
+
+def bit(place: ir.IntegerValue) -> ir.IntegerValue:
+    """Give a whole number of 64 bits of which one is set."""
+    # written as a cast, as Spark takes a bare 1 for a number of 32 bits
+    return ibis.literal(1, dt.int8).cast(dt.int64) << place
+
+
+def divide(number: ir.NumericValue, by: ir.NumericValue) -> ir.FloatingValue:
+    """Divide; missing where the divisor is 0 or either is missing."""
+    return number.cast(dt.float64) / by.cast(dt.float64).nullif(0)
+
+
+def locate(value: ir.IntegerValue, edges: Sequence[int]) -> ir.IntegerValue:
+    """Say how many of some ascending edges are at or below a value: 0 below the first, len(edges) from the last on."""
+    if not edges:
+        return ibis.literal(0, dt.int32)
+
+    def search(low: int, high: int) -> ir.IntegerValue:
+        if low == high:
+            return ibis.literal(low, dt.int32)
+        middle = (low + high) // 2
+        return ibis.ifelse(value < edges[middle], search(low, middle), search(middle + 1, high))
+
+    return search(0, len(edges))
+
+
+def _call(name: str, returns: dt.DataType, *arguments: ir.Value) -> Any:
+    """Call a function that the engine has and Ibis does not know."""
+    signature = (tuple(argument.type() for argument in arguments), returns)
+    one, two = (lambda first: None), (lambda first, second: None)
+    function = one if len(arguments) == 1 else two
+    function.__name__ = name
+    return ibis.udf.scalar.builtin(function, name=name, signature=signature)(*arguments)

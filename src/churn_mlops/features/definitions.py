@@ -1,0 +1,163 @@
+"""The features of an event log: each is one entry with its name, its unit, its words and its expression."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from churn_mlops.data.events.engine import divide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from churn_mlops.config.settings import FeaturesSettings
+    from churn_mlops.features.history import History
+
+PAYMENT, FAILED_PAYMENT, TICKET = "payment", "payment_failed", "ticket"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature.
+
+    Attributes:
+        name: of its column.
+        unit: events, days, share, ratio or amount.
+        words: what it is, to follow "the" in a sentence.
+        build: gives the aggregate over a customer's events that it is.
+    """
+
+    name: str
+    unit: str
+    words: str
+    build: Callable[[History], Any]
+
+
+def define_features(settings: FeaturesSettings, types: Sequence[str], has_amount: bool) -> tuple[Feature, ...]:
+    """Define the features of a log.
+
+    Args:
+        settings: whose windows there are.
+        types: event types with features of their own.
+        has_amount: whether events have amounts. Which types really do is not looked at: that may be known only later.
+    """
+    features = [*_of_all_events(settings, has_amount)]
+    if len(types) > 1:  # the only type's features would be those of all events
+        names = _name_types(types)
+        for kind in types:
+            features += _of_type(settings, kind, names[kind], has_amount)
+    features += _of_payments(settings, types)
+    features += _of_tickets(settings, types)
+    return tuple(features)
+
+
+def describe_own(name: str, words: str) -> Feature:
+    """Describe a column of the operator's own, which is not built from events here."""
+
+    def build(history: History) -> Any:
+        raise NotImplementedError(name)
+
+    return Feature(name, "own", words, build)
+
+
+def _of_all_events(settings: FeaturesSettings, has_amount: bool) -> Iterator[Feature]:
+    yield Feature("days_since_last_event", "days", "days since the last event", lambda h: h.days_since_last())
+    yield Feature("tenure_days", "days", "days since the first event", lambda h: h.days_since_first())
+    yield Feature("events", "events", "number of events so far", lambda h: h.events())
+    yield Feature("mean_gap_days", "days", "mean days between events", lambda h: h.mean_gap_days())
+    yield Feature(
+        "gap_ratio",
+        "ratio",
+        "days since the last event against the mean days between events",
+        lambda h: divide(h.days_since_last(), h.mean_gap_days()),
+    )
+    if has_amount:
+        yield Feature("amount", "amount", "sum of all amounts so far", lambda h: h.amount())
+        yield Feature("mean_amount", "amount", "mean amount so far", lambda h: h.mean_amount())
+    for days in settings.windows_days:
+        last = f"in the last {days} days"
+        yield Feature(f"events_{days}d", "events", f"number of events {last}", lambda h, d=days: h.events(d))
+        yield Feature(f"active_days_{days}d", "days", f"days with an event {last}", lambda h, d=days: h.active_days(d))
+        yield Feature(
+            f"events_trend_{days}d",
+            "events",
+            f"number of events {last} less that of the {days} days before",
+            lambda h, d=days: h.events(d) - h.events_before(d),
+        )
+        if has_amount:
+            yield Feature(f"amount_{days}d", "amount", f"sum of amounts {last}", lambda h, d=days: h.amount(d))
+            yield Feature(f"mean_amount_{days}d", "amount", f"mean amount {last}", lambda h, d=days: h.mean_amount(d))
+
+
+def _of_type(settings: FeaturesSettings, kind: str, name: str, has_amount: bool) -> Iterator[Feature]:
+    longest = max(settings.windows_days)
+    yield Feature(f"{name}_days_since_last", "days", f"days since the last {kind}", lambda h: h.days_since_last(kind))
+    for days in settings.windows_days:
+        last = f"in the last {days} days"
+        yield Feature(
+            f"{name}_events_{days}d", "events", f"number of {kind} events {last}", lambda h, d=days: h.events(d, kind)
+        )
+        yield Feature(
+            f"{name}_trend_{days}d",
+            "events",
+            f"number of {kind} events {last} less that of the {days} days before",
+            lambda h, d=days: h.events(d, kind) - h.events_before(d, kind),
+        )
+        if has_amount:
+            yield Feature(
+                f"{name}_amount_{days}d", "amount", f"sum of {kind} amounts {last}", lambda h, d=days: h.amount(d, kind)
+            )
+    last = f"in the last {longest} days"
+    yield Feature(
+        f"{name}_share_{longest}d",
+        "share",
+        f"share of {kind} events among all {last}",
+        lambda h: divide(h.events(longest, kind), h.events(longest)),
+    )
+    yield Feature(
+        f"{name}_active_days_{longest}d",
+        "days",
+        f"days with a {kind} event {last}",
+        lambda h: h.active_days(longest, kind),
+    )
+    if has_amount:
+        yield Feature(
+            f"{name}_mean_amount_{longest}d",
+            "amount",
+            f"mean {kind} amount {last}",
+            lambda h: h.mean_amount(longest, kind),
+        )
+
+
+def _of_payments(settings: FeaturesSettings, types: Sequence[str]) -> Iterator[Feature]:
+    if PAYMENT not in types or FAILED_PAYMENT not in types:
+        return
+    for days in settings.windows_days:
+        yield Feature(
+            f"failed_payment_rate_{days}d",
+            "share",
+            f"share of payments that failed in the last {days} days",
+            lambda h, d=days: divide(h.events(d, FAILED_PAYMENT), h.events(d, FAILED_PAYMENT) + h.events(d, PAYMENT)),
+        )
+
+
+def _of_tickets(settings: FeaturesSettings, types: Sequence[str]) -> Iterator[Feature]:
+    if TICKET not in types:
+        return
+    for days in settings.windows_days:
+        yield Feature(
+            f"ticket_rate_{days}d",
+            "ratio",
+            f"tickets per day with an event in the last {days} days",
+            lambda h, d=days: divide(h.events(d, TICKET), h.active_days(d)),
+        )
+
+
+def _name_types(types: Sequence[str]) -> dict[str, str]:
+    """Make names of columns from event types; types that would get the same name are numbered."""
+    names: dict[str, str] = {}
+    for kind in types:
+        plain = re.sub(r"\W+", "_", kind.strip().lower()).strip("_") or "type"
+        names[kind] = plain if plain not in names.values() else f"{plain}_{len(names)}"
+    return names

@@ -1,0 +1,104 @@
+"""Makes the customer table that models learn from out of an event log: customers at risk, at every snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churn_mlops.atomic_files import explain_unwritable
+from churn_mlops.data.events.contract import check_events
+from churn_mlops.data.events.engine import open_engine
+from churn_mlops.data.reading import RawTable
+from churn_mlops.data.table import check_table
+from churn_mlops.errors import DataError
+from churn_mlops.features.building import CUSTOMER, SNAPSHOT, SnapshotBuilder, find_features
+from churn_mlops.features.customers import read_cancellations, read_customers
+from churn_mlops.features.definitions import describe_own
+from churn_mlops.features.labels import label_name
+from churn_mlops.features.snapshots import choose_snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import ibis.expr.types as ir
+
+    from churn_mlops.config.settings import DataSettings, Settings
+    from churn_mlops.data.events.contract import EventLog
+    from churn_mlops.data.events.engine import Engine
+    from churn_mlops.data.table import CustomerTable
+    from churn_mlops.features.definitions import Feature
+
+_TARGET: Final = "churned"
+
+
+def load_events(settings: Settings, value_column: str | None = None, segments: Sequence[str] = ()) -> CustomerTable:
+    """Load the snapshots of the configured log; its rejected rows are written on the way.
+
+    Args:
+        settings: the configuration.
+        value_column: the column that says what each customer is worth.
+        segments: columns to evaluate by.
+
+    Raises:
+        DataError: the log cannot be used; the sentence says what was expected.
+    """
+    with open_engine(settings.engine, settings.spark) as engine:
+        customers, cancellations = read_customers(engine, settings.data), read_cancellations(engine, settings.data)
+        log = _check_log(engine, settings, customers)
+        snapshots = choose_snapshots(settings.churn, log.first, log.last)
+        dates = (*snapshots.training, *snapshots.test)
+        builder = SnapshotBuilder.prepare(engine, log, settings, dates, customers, cancellations)
+        rows = engine.batches(builder.build_all(dates)).read_all()
+    name = log.name.rstrip("/").rsplit("/", 1)[-1]
+    raw, told, notes = _name_columns(rows, settings, name)
+    table = check_table(raw, told, name, value_column, segments)
+    assert table.time is not None  # noqa: S101 - it is read with its times
+    held_out = (table.time >= pd.Timestamp(snapshots.test[0], tz="UTC")).to_numpy()
+    described = f"{log.describe()} (all of them in {log.rejects})" if log.rejected else log.describe()
+    return replace(table, held_out=held_out, notes={"data.events": described, **notes, **table.notes})
+
+
+def list_features(settings: Settings) -> tuple[Feature, ...]:
+    """List what is computed from the configured log, the operator's own attributes and expressions last."""
+    with open_engine(settings.engine, settings.spark) as engine:
+        log = _check_log(engine, settings, read_customers(engine, settings.data))
+        found = find_features(log, settings)
+    customers = settings.data.customers
+    attributes = (*settings.data.events.attributes, *(customers.attributes if customers else ()))
+    own = [describe_own(name, "as known at the snapshot") for name in attributes]
+    return (*found, *own, *(describe_own(name, text) for name, text in settings.features.expressions.items()))
+
+
+def _check_log(engine: Engine, settings: Settings, customers: ir.Table | None) -> EventLog:
+    rejects = settings.artifacts.path / "rejects" / "events.csv"
+    with explain_unwritable(rejects.parent):
+        return check_events(engine, settings.data, rejects, customers)
+
+
+def _name_columns(rows: pa.Table, settings: Settings, name: str) -> tuple[RawTable, DataSettings, dict[str, str]]:
+    """Order the rows, leave out those whose outcome is not known, and say what the columns mean."""
+    outcomes = [label_name(days) for days in settings.churn.horizon_days]
+    learnt = outcomes[0]
+    unknown = rows[learnt].null_count
+    rows = rows.filter(pc.is_valid(rows[learnt])).sort_by([(SNAPSHOT, "ascending"), (CUSTOMER, "ascending")])
+    if rows.num_rows == 0:
+        raise DataError(f"{name} has no customer at risk whose outcome is known; raise churn.active_days.")
+    columns = rows.drop_columns(outcomes).append_column(_TARGET, rows[learnt].cast(pa.string()))
+    told = settings.data.model_copy(
+        update={
+            "source": "table",
+            "customer_id": CUSTOMER,
+            "time": SNAPSHOT,
+            "target": _TARGET,
+            "positive_label": "true",
+            "negative_label": None,
+        }
+    )
+    left_out = f"{unknown:,} rows are left out: the outcome is not known, or fell into churn.lead_days"
+    notes = {learnt: left_out} if unknown else {}
+    return RawTable(columns, np.arange(1, rows.num_rows + 1, dtype=np.int64)), told, notes

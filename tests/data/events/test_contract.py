@@ -1,0 +1,154 @@
+"""Every row of a log that is no usable event is rejected with its reason, and written where it can be looked at."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from event_logs import NOW, check, event, log_settings, write_log
+
+from churn_mlops.errors import ChurnMlopsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from churn_mlops.data.events.contract import EventLog
+    from churn_mlops.data.events.engine import Engine
+
+GOOD = event("anna", -1, "purchase", 5.0)
+
+
+def checked(engine: Engine, folder: Path, rows: Sequence[dict[str, Any]], **sections: Any) -> EventLog:
+    """Check some events."""
+    path = write_log(folder / "log.parquet", rows)
+    return check(engine, log_settings(path, **sections), folder / "rejects" / "events.csv")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (event(None, -1), "'customer_id' is missing"),
+        (event("  ", -1), "'customer_id' is missing"),
+        (event("ben", -1, None), "'type' is missing"),
+        (event("ben", -1, ""), "'type' is missing"),
+        (event("ben", -20_000), "'time' is before data.events.earliest"),
+        (event("ben", 400), "'time' is in the future"),
+        (GOOD | {"time": None}, "'time' is no time"),
+        (GOOD | {"known_time": None}, "'known_time' is no time"),
+        (event("ben", -1, known=400), "'known_time' is in the future"),
+        (event("ben", -1, "purchase", -5.0), "'amount' is negative"),
+        (event("ben", -1, "purchase", float("inf")), "'amount' is no number up to 1,000,000,000,000"),
+        (event("ben", -1, "test"), "it is a test"),
+        (event("nobody", -1), "the customer is not in data.customers"),
+    ],
+)
+def test_a_wrong_row_is_rejected_with_its_reason(
+    duckdb_engine: Engine, tmp_path: Path, row: dict[str, Any], reason: str
+) -> None:
+    """It is counted and written, and the good ones are used."""
+    (tmp_path / "customers.csv").write_text("customer_id,plan\nanna,plus\nben,basic\n")
+    log = checked(
+        duckdb_engine,
+        tmp_path,
+        [GOOD, row],
+        events={"nonnegative": ["purchase"], "exclude": {"it is a test": "type = 'test'"}},
+        data={"customers": {"path": str(tmp_path / "customers.csv"), "attributes": ["plan"]}},
+    )
+    assert (log.rows_read, log.rejected, log.type_counts) == (2, {reason: 1}, {"purchase": 1})
+    with log.rejects.open() as file:
+        (written,) = csv.DictReader(file)
+    assert written["reason"] == reason
+    assert written["customer_id"] == (row["customer_id"] or "")
+    assert log.describe() == f"2 events read, 1 used; rejected: 1 because {reason}"
+
+
+def test_a_negative_amount_may_be_meant(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Only types that data.events.nonnegative names are asked."""
+    log = checked(duckdb_engine, tmp_path, [event("ben", -1, "refund", -5.0)], events={"nonnegative": ["purchase"]})
+    assert log.rejected == {}
+    assert log.rejects.read_text() == ""
+
+
+def test_exact_duplicates_are_one_event(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """All but one of equal rows are rejected; rows that differ in anything are not equal."""
+    log = checked(duckdb_engine, tmp_path, [GOOD, GOOD, GOOD, GOOD | {"amount": 6.0}])
+    assert log.rejected == {"the row was written twice": 2}
+    assert duckdb_engine.count(log.events) == 2
+
+
+def test_columns_may_be_left_out_of_the_comparison(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """A log that was put together of overlapping parts says which part a row is of."""
+    rows = [GOOD | {"part": 1}, GOOD | {"part": 2}]
+    assert checked(duckdb_engine, tmp_path, rows).rejected == {}
+    log = checked(duckdb_engine, tmp_path, rows, events={"not_identifying": ["part"]})
+    assert log.rejected == {"the row was written twice": 1}
+
+
+def test_of_rows_with_one_event_id_the_first_known_counts(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """A correction that came later does not change what was known before."""
+    rows = [
+        event("ben", -3, "purchase", 7.0, known=-1) | {"id": 1},
+        event("ben", -3, "purchase", 5.0, known=-2) | {"id": 1},
+        event("ben", -3, "purchase", 5.0) | {"id": 2},
+    ]
+    log = checked(duckdb_engine, tmp_path, rows, events={"event_id": "id"})
+    assert log.rejected == {"'id' occurred before": 1}
+    assert duckdb_engine.batches(log.events).read_all()["amount"].to_pylist() == [5_000_000, 5_000_000]
+
+
+def test_rows_and_types_are_counted(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """The most frequent type comes first."""
+    log = checked(duckdb_engine, tmp_path, [event("a", -1), event("a", -2), GOOD])
+    assert log.type_counts == {"login": 2, "purchase": 1}
+    assert log.has_amount
+    assert log.first < log.last < NOW.timestamp() * 1e6
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentence"),
+    [
+        ({"events": {"customer": "customer"}}, "data.events.customer names the column 'customer', which"),
+        ({"events": {"customer": "customer"}}, "The closest is 'customer_id'"),
+        ({"events": {"amount": "price"}}, "data.events.amount names the column 'price'"),
+        ({"events": {"derive": {"x": "amount +"}}}, "data.events.derive.x is 'amount +', which is no SQL expression"),
+        ({"events": {"exclude": {"old": "yeer > 3"}}}, "data.events.exclude.old names the column 'yeer'"),
+        ({"events": {"exclude": {"all": "1 = 1"}}}, "has no event that can be used (1 because all)"),
+        ({"events": {"path": "nowhere.parquet"}}, "Cannot read nowhere.parquet: there is no such file"),
+        ({"events": {"path": "nowhere/*.csv"}}, "no file fits this pattern"),
+        ({"events": {"path": "README.md"}}, "its ending is none of .parquet, .csv"),
+        ({"events": {"path": None, "table": "log"}}, "data.events.table is 'log', which the engine does not have"),
+    ],
+)
+def test_a_log_that_cannot_be_used_is_refused_in_a_sentence(
+    duckdb_engine: Engine, tmp_path: Path, sections: dict[str, Any], sentence: str
+) -> None:
+    """It names the key and what was expected."""
+    with pytest.raises(ChurnMlopsError) as refused:
+        checked(duckdb_engine, tmp_path, [GOOD], **sections)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "folder", "pattern", "partitions"])
+def test_all_kinds_of_files_give_the_same_events(duckdb_engine: Engine, tmp_path: Path, kind: str) -> None:
+    """Texts in a CSV file, JSON lines, folders, partitioned folders and patterns."""
+    (tmp_path / "a.csv").write_text(
+        "customer_id,time,type,amount,known_time\n7,2024-05-30 01:02:03.5,login,,2024-05-30T02:00:00Z\n"
+        " 7 ,2024-05-30T23:00:00-02:00,purchase, 5.5 ,2024-05-31T01:00:00Z\n"
+    )
+    copy, source = duckdb_engine.connection.raw_sql, f"'{tmp_path / 'a.csv'}', all_varchar = true"
+    paths = {"csv": tmp_path / "a.csv", "jsonl": tmp_path / "a.jsonl"}
+    paths |= {"folder": tmp_path / "log", "pattern": tmp_path / "log" / "*.parquet", "partitions": tmp_path / "parts"}
+    (tmp_path / "log").mkdir()
+    copy(f"COPY (FROM read_csv({source})) TO '{tmp_path / 'a.jsonl'}' (FORMAT json)")
+    copy(f"COPY (FROM read_csv({source}) LIMIT 1) TO '{tmp_path / 'log' / '1.parquet'}'")
+    copy(f"COPY (FROM read_csv({source}) OFFSET 1) TO '{tmp_path / 'log' / '2.parquet'}'")
+    copy(f"COPY (FROM read_csv({source})) TO '{tmp_path / 'parts'}' (FORMAT parquet, PARTITION_BY (type))")
+
+    log = check(duckdb_engine, log_settings(paths[kind]), tmp_path / "rejects.csv")
+    events = duckdb_engine.batches(log.events).read_all().to_pandas().sort_values("at")
+    assert events["customer"].tolist() == ["7", "7"]
+    assert events["type"].tolist() == ["login", "purchase"]
+    assert events["at"].tolist() == [1717030923500000, 1717117200000000]
+    assert events["amount"].tolist()[1] == 5_500_000

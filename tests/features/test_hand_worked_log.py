@@ -1,0 +1,88 @@
+"""Every feature and outcome of a log that is small enough to be worked out by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from event_logs import SNAPSHOT, build, event, log_settings, write_log
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from churn_mlops.data.events.engine import Engine
+
+LOG = [
+    # anna: a purchase long ago, three logins on two days, a purchase just before the snapshot; she comes back
+    event("anna", -100, "purchase", 10.0),
+    event("anna", -20.5, "login"),
+    event("anna", -20.25, "login"),
+    event("anna", -10, "login"),
+    event("anna", -1.5, "purchase", 30.0),
+    event("anna", 29, "login"),
+    # ben: active, never again
+    event("ben", -5, "login"),
+    # cleo: last seen too long ago to be at risk
+    event("cleo", -31, "login"),
+    # dora: what happened before the snapshot became known on its day, which is too late
+    event("dora", -3, "login", known=0),
+    # the log goes on, so that outcomes are known
+    event("emil", 31, "login"),
+]
+
+
+@pytest.fixture
+def rows(duckdb_engine: Engine, tmp_path: Path) -> pd.DataFrame:
+    """The rows of the log, by customer."""
+    settings = log_settings(write_log(tmp_path / "log.parquet", LOG))
+    return build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
+
+
+def test_only_customers_at_risk_have_a_row(rows: pd.DataFrame) -> None:
+    """Neither who was not active lately, nor whose activity was not known, nor who came later."""
+    assert list(rows.index) == ["anna", "ben"]
+    assert set(rows["snapshot_date"]) == {SNAPSHOT}
+
+
+def test_outcomes_are_those_of_the_horizon(rows: pd.DataFrame) -> None:
+    """Anna came back within 30 days, Ben did not."""
+    assert rows["churned_30d"].to_dict() == {"anna": False, "ben": True}
+
+
+@pytest.mark.parametrize(
+    ("feature", "anna", "ben"),
+    [
+        ("days_since_last_event", 1.5, 5),
+        ("tenure_days", 100, 5),
+        ("events", 5, 1),
+        ("mean_gap_days", 98.5 / 4, None),
+        ("gap_ratio", 1.5 / (98.5 / 4), None),
+        ("amount", 40, 0),
+        ("mean_amount", 20, None),
+        ("events_7d", 1, 1),
+        ("events_30d", 4, 1),
+        ("events_trend_7d", 0, 1),
+        ("events_trend_30d", 4, 1),
+        ("active_days_7d", 1, 1),
+        ("active_days_30d", 3, 1),
+        ("amount_30d", 30, 0),
+        ("mean_amount_30d", 30, None),
+        ("login_days_since_last", 10, 5),
+        ("login_events_7d", 0, 1),
+        ("login_events_30d", 3, 1),
+        ("login_trend_7d", -1, 1),
+        ("login_share_30d", 0.75, 1),
+        ("login_active_days_30d", 2, 1),
+        ("purchase_days_since_last", 1.5, None),
+        ("purchase_amount_30d", 30, 0),
+        ("purchase_mean_amount_30d", 30, None),
+    ],
+)
+def test_a_feature_is_what_it_says(rows: pd.DataFrame, feature: str, anna: float, ben: float | None) -> None:
+    """Worked out by hand."""
+    assert rows.loc["anna", feature] == pytest.approx(anna)
+    assert rows.loc["ben", feature] == (
+        pytest.approx(ben) if ben is not None else pytest.approx(float("nan"), nan_ok=True)
+    )
