@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
     from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerSource
     from churn_mlops.inference.batch_score.table_encoder import EncodedTable
-    from churn_mlops.inference.scorer import Scorer, Scores
 
     Floats = npt.NDArray[np.float64]
 
 _BANDS: Final = pa.array(["low", "medium", "high"], pa.string())
-_SCORED_NUMBERS: Final = 1 << 23
-_MOST_SCORED: Final = 8192
 _QUALITY: Final = ("missing", "unseen_category", "out_of_range")
 
 
@@ -62,7 +60,7 @@ class Answerer:
 
     def __init__(
         self,
-        scorer: Scorer,
+        scorer: QuickScorer,
         source: CustomerSource,
         reasons: int,
         max_missing_share: float,
@@ -75,8 +73,6 @@ class Answerer:
         self._max_missing_share, self._missing_values = max_missing_share, missing_values
         self._encoder = TableEncoder(manifest.signature, missing_values)
         self._reasons = ReasonWriter(manifest.signature, reasons)
-        # linear leaves take `features` squared numbers of each customer
-        self._scored_at_once = min(_MOST_SCORED, max(64, _SCORED_NUMBERS // (len(self._names) + 1) ** 2))
 
     def answer(self, batch: CustomerBatch) -> Answers:
         """Answer for all who can be scored.
@@ -106,14 +102,14 @@ class Answerer:
     def _answer(
         self, encoded: EncodedTable, ids: pa.Array, times: pa.Array, worth: Floats | None, rejects: list[Reject]
     ) -> Answers:
-        probability, contributions = self._score(encoded.matrix)
-        columns: dict[str, pa.Array] = {"customer_id": ids, "churn_probability": pa.array(probability)}
-        chance = probability.astype(np.float64)
+        scores = self._scorer.score(encoded.matrix)
+        columns: dict[str, pa.Array] = {"customer_id": ids, "churn_probability": pa.array(scores.probability)}
+        chance = scores.probability.astype(np.float64)
         columns |= self._decide(encoded, chance, worth)
         decision = self._decision
         bands = (chance >= decision.medium_risk).astype(np.int32) + (chance >= decision.high_risk)
         columns["risk_band"] = pa.DictionaryArray.from_arrays(pa.array(bands.astype(np.int32)), _BANDS)
-        for rank, reason in enumerate(self._reasons.explain(encoded.values, contributions), start=1):
+        for rank, reason in enumerate(self._reasons.explain(encoded.values, scores.contributions), start=1):
             columns[f"feature_{rank}"] = reason.features
             columns[f"contribution_{rank}"] = pa.array(reason.contributions)
             columns[f"reason_{rank}"] = reason.texts
@@ -124,13 +120,6 @@ class Answerer:
         counts = Counter({name: int(flagged.any(axis=0).sum()) for name, flagged in flags.items()})
         counts.update(scored=len(ids), rejected=len(rejects), predicted=pc.sum(columns["churn_predicted"]).as_py() or 0)
         return Answers(pa.table(columns), rejects, counts)
-
-    def _score(self, matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        step = self._scored_at_once
-        scores: list[Scores] = [self._scorer.score(matrix[at : at + step]) for at in range(0, len(matrix), step)]
-        if not scores:
-            return np.empty(0, dtype=np.float32), np.empty((0, len(self._names)), dtype=np.float32)
-        return np.concatenate([s.probability for s in scores]), np.concatenate([s.contributions for s in scores])
 
     def _decide(self, encoded: EncodedTable, chance: Floats, said: Floats | None) -> dict[str, pa.Array]:
         decision = self._decision

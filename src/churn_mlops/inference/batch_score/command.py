@@ -17,6 +17,7 @@ from churn_mlops.config import load_settings
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import OutputRefused
 from churn_mlops.inference.batch_score.job import Order, Progress, score_customers
+from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
 from churn_mlops.inference.batch_score.table_source import TableSource, find_files, read_names
 from churn_mlops.inference.scorer import load_version
 from churn_mlops.registry.served import open_registry
@@ -70,12 +71,13 @@ def score(
     settings = load_settings(config)
     pa.set_cpu_count(available_cpus())
     registry = open_registry(settings)
-    scorer = load_version(registry, registry.resolve(version), threads=1)
+    loaded = load_version(registry, registry.resolve(version), threads=1)  # batches are scored side by side
+    scorer = QuickScorer(loaded, registry.read_file(loaded.manifest))
     source = _open_source(table, output, scorer.manifest, settings, id_column, snapshot_date)
     by_profit = scorer.manifest.decision.mode == "profit"
     if by == "expected_profit" and not by_profit:
         raise OutputRefused(
-            f"Version {scorer.version} decides by {scorer.manifest.decision.mode}, so it expects no profit: use --by "
+            f"Version {loaded.version} decides by {scorer.manifest.decision.mode}, so it expects no profit: use --by "
             f"probability, or train with decision.mode: profit."
         )
     order = Order(

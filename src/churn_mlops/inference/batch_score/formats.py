@@ -53,6 +53,8 @@ class ParquetFormat:
 
     def write(self, table: pa.Table) -> Part:
         """Write some answers."""
+        texts = [field.name for field in table.schema if _is_text(field.type)]
+        lists = [f"{field.name}.list.element" for field in table.schema if pa.types.is_list(field.type)]
         written = pa.BufferOutputStream()
         pa_parquet.write_table(
             table,
@@ -60,6 +62,8 @@ class ParquetFormat:
             row_group_size=max(1, len(table)),
             compression="zstd",
             compression_level=1,
+            use_dictionary=[name for name in (*texts, *lists) if name != "customer_id"],
+            write_statistics=[name for name in table.column_names if name not in texts],
             store_schema=False,
         )
         content, footer = split_file(written.getvalue().to_pybytes())
@@ -97,6 +101,10 @@ class CsvFormat:
 
 
 FORMATS: Final[dict[str, type[ParquetFormat | CsvFormat]]] = {"parquet": ParquetFormat, "csv": CsvFormat}
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
 
 
 def _flatten(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from churn_mlops.inference.batch_score.answers import Answers
     from churn_mlops.inference.batch_score.formats import Part
+    from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
     from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerSource
     from churn_mlops.inference.batch_score.unfinished import Unfinished
-    from churn_mlops.inference.scorer import Scorer
 
 By = Literal["probability", "expected_profit"]
 _COLUMNS: Final[dict[By, str]] = {"probability": "churn_probability", "expected_profit": "expected_profit"}
@@ -76,14 +76,14 @@ class Progress:
 
 
 def score_customers(
-    scorer: Scorer, source: CustomerSource, order: Order, observe: Callable[[Progress], None] = lambda _: None
+    scorer: QuickScorer, source: CustomerSource, order: Order, observe: Callable[[Progress], None] = lambda _: None
 ) -> Counter[str]:
     """Score all customers of a source, and replace the output at once when all are.
 
     A run that is killed leaves the output as it was; one of the same version, source and order goes on where it was.
 
     Args:
-        scorer: the version; run by one thread, since batches are scored side by side.
+        scorer: the version.
         source: the customers.
         order: what is to be written.
         observe: told how far the run is.
@@ -108,7 +108,7 @@ def score_customers(
 class _Run:
     """One run; what is done with the answers depends on whether all or the best are wanted."""
 
-    def __init__(self, scorer: Scorer, source: CustomerSource, order: Order, unfinished: Unfinished) -> None:
+    def __init__(self, scorer: QuickScorer, source: CustomerSource, order: Order, unfinished: Unfinished) -> None:
         features = len(scorer.manifest.signature.features)
         self._rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _NUMBERS_AT_ONCE // features))
         self._answerer = Answerer(scorer, source, order.reasons, order.max_missing_share, order.missing_values)
@@ -168,8 +168,8 @@ class _Run:
         self._unfinished.save(batch.end, None if self._best is None else self._best.kept)
 
 
-def _fingerprint(scorer: Scorer, source: CustomerSource, order: Order) -> str:
+def _fingerprint(scorer: QuickScorer, source: CustomerSource, order: Order) -> str:
     """Name all that the bytes of the output depend on."""
     settings = (order.form, order.reasons, order.top, order.by, order.max_missing_share, order.missing_values)
-    named = (_FORMAT_VERSION, pa.__version__, scorer.version, source.fingerprint, settings)
+    named = (_FORMAT_VERSION, pa.__version__, scorer.manifest.version, source.fingerprint, settings)
     return hashlib.sha256(repr(named).encode()).hexdigest()[:16]

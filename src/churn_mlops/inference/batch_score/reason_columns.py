@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -119,12 +119,38 @@ class _Words:
         described, effects = values[keys // 3], keys % 3
         texts = self._texts[0]
         endings = self._endings.take(pa.array(2 * effects + (described == texts.typical)))
-        shown = pa.array([f"{value:,.6g}" for value in described.tolist()], pa.string())
+        shown = show_numbers(described)
         written = pc.binary_join_element_wise(pa.scalar(texts.before), shown, endings, "")
         absent = np.isnan(described)
         if not absent.any():
             return written
         return pc.if_else(pa.array(absent), self._missing.take(pa.array(effects)), written)
+
+
+_POWERS: Final = 10.0 ** np.arange(10)
+
+
+def show_numbers(values: Floats) -> pa.Array:
+    """Write numbers as `f"{value:,.6g}"` does.
+
+    Python takes a third of a microsecond for each. Where that gives neither an exponent nor separators, a number is
+    scaled to six digits before the point, rounded, and scaled back: the shortest text of the result, which is what
+    Arrow writes, has the same digits. What is too near to the middle between two roundings is left to Python.
+    """
+    sizes = np.abs(values)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        digits = np.floor(np.log10(sizes))
+        powers = _POWERS[np.clip(np.nan_to_num(5 - digits), 0, 9).astype(np.intp)]
+        scaled = sizes * powers
+        rounded = np.rint(scaled)
+        is_clear = np.abs(np.abs(scaled - rounded) - 0.5) > 1e-6
+        is_plain = (sizes >= 1e-4) & (sizes < 1e3) & (rounded >= 1e5) & (rounded < 1e6) & is_clear
+        texts = pa.array(np.copysign(rounded / powers, values)).cast(pa.string())
+    others = np.flatnonzero(~is_plain)
+    if not others.size:
+        return texts
+    written = pa.array([f"{value:,.6g}" for value in values[others].tolist()], pa.string())
+    return pc.replace_with_mask(texts, pa.array(~is_plain), written)
 
 
 def find_strongest(contributions: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.intp]:

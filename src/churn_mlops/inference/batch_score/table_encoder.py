@@ -153,12 +153,21 @@ class _FeatureReader:
         has_levels = pa.types.is_dictionary(column.type) or _is_text(column.type)
         if has_levels or (self._codes is not None and not pa.types.is_boolean(column.type)):
             return self._read_by_levels(column, file)
-        read = self._read_values(column, file)
-        numbers = read.values.to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers, unfit = self._read_numbers(column, file)
         if self._codes is None:
-            return _Read(numbers, read.rejected)
+            return _Read(numbers, unfit)
         places = np.where(np.isnan(numbers), 2, numbers).astype(np.intp)
-        return _Read(numbers, read.rejected, Levels([False, True, None], places))
+        return _Read(numbers, unfit, Levels([False, True, None], places))
+
+    def _read_numbers(self, column: pa.Array, file: str) -> tuple[Floats, dict[int, str]]:
+        """Read numbers or truths; where there is something to be said of them, as training does."""
+        kind = pa.uint8() if pa.types.is_boolean(column.type) else column.type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            numbers = column.cast(kind).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            if not np.isinf(numbers).any():
+                return numbers, {}
+        read = self._read_values(column, file)
+        return read.values.to_numpy(dtype=np.float64, na_value=np.nan), read.rejected
 
     def _read_by_levels(self, column: pa.Array, file: str) -> _Read:
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
