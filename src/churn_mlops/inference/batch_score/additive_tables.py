@@ -72,6 +72,9 @@ class AdditiveTables:
         manifest: of the version.
         graph: content of its model.onnx.
 
+    Attributes:
+        binnings: of each feature.
+
     Raises:
         NoTablesError: it cannot be read so.
     """
@@ -84,7 +87,7 @@ class AdditiveTables:
             by_features[_features_of(tree)].append(tree)
         trees = [tree for of_features in by_features.values() for tree in of_features]
         cuts = [_cuts_of(trees, feature) for feature in range(len(manifest.signature.features))]
-        self._binnings = [_Binning(of_feature) for of_feature in cuts]
+        self.binnings = [Binning(of_feature) for of_feature in cuts]
         self._alone = [np.zeros(len(of_feature) + 2) for of_feature in cuts]
         self._pairs: list[_Pair] = []
         for features, of_features in by_features.items():
@@ -95,6 +98,11 @@ class AdditiveTables:
         self._intercept = manifest.explanation.intercept
         calibration = manifest.calibration
         self._calibration = Calibration(calibration.kind, calibration.a, calibration.b, calibration.c)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of features have a table."""
+        return len(self._pairs)
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
         """Score customers, float32 [rows, features], as `Scorer` does, but for the rounding."""
@@ -110,7 +118,7 @@ class AdditiveTables:
 
     def _look_up(self, columns: npt.NDArray[np.float32]) -> Floats:
         """Give contributions, float64 [features, rows]."""
-        bins = [binning.find(values) for binning, values in zip(self._binnings, columns, strict=True)]
+        bins = [binning.find(values) for binning, values in zip(self.binnings, columns, strict=True)]
         contributions = np.empty(columns.shape)
         for place, scores in enumerate(self._alone):
             np.take(scores, bins[place], out=contributions[place], mode="clip")
@@ -129,17 +137,18 @@ class AdditiveTables:
                 self._alone[place] += weights
 
 
-class _Binning:
+class Binning:
     """Finds the bin of each number: the first cut that it is not above, or the last place where it is missing.
 
     A search for each number takes ten times as long. So the upper half of a number's bits, in the order of the numbers,
     gives a cell, that the bin of its lowest number, and comparing with the next few cuts the number's own.
 
-    Args:
+    Attributes:
         cuts: float64 [cuts], ascending.
     """
 
     def __init__(self, cuts: Floats) -> None:
+        self.cuts = cuts
         rounded = np.clip(cuts, -LARGEST_NUMBER, LARGEST_NUMBER).astype(np.float32)
         # a float32 is not above a cut exactly if it is not above the largest float32 that is not
         rounded = np.where(rounded > cuts, np.nextafter(rounded, np.float32(-np.inf)), rounded)
@@ -148,7 +157,7 @@ class _Binning:
         self._first, last = np.searchsorted(rounded, lowest), np.searchsorted(rounded, highest)
         self._steps = int((last - self._first)[np.isfinite(lowest) & np.isfinite(highest)].max())
         self._first[np.isnan(lowest) & np.isnan(highest)] = len(cuts) + 1
-        self._cuts = np.append(rounded, np.float32([np.inf, np.inf]))
+        self._padded = np.append(rounded, np.float32([np.inf, np.inf]))
 
     def find(self, numbers: npt.NDArray[np.float32]) -> Bins:
         """Give the bins, intp [rows], of numbers, float32 [rows]."""
@@ -156,7 +165,7 @@ class _Binning:
         cells += 1 << 15
         bins = self._first.take(cells, mode="clip")
         for _ in range(self._steps):
-            bins += numbers > self._cuts.take(bins, mode="clip")
+            bins += numbers > self._padded.take(bins, mode="clip")
         return bins
 
 

@@ -93,6 +93,7 @@ class TableSource:
         self._columns = tuple(dict.fromkeys(named))
         for file in self._files:
             self._check_columns(file, features)
+        self._check_types()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -127,6 +128,18 @@ class TableSource:
                     "the model" if column in features else "--id" if column == self.customer_id else "the configuration"
                 )
                 raise MissingColumn(f"{file}: {what}", column, names)
+
+    def _check_types(self) -> None:
+        """Refuse ids or snapshot dates of two types, which would be no column of the output."""
+        types: dict[str, pa.DataType] = {}
+        for file in self._files:
+            schema = pa_parquet.read_schema(file) if file.suffix == ".parquet" else None
+            for column in filter(None, (self.customer_id, self.snapshot_date)):
+                found = schema.field(column).type if schema else pa.string()
+                expected = types.setdefault(column, found)
+                if _is_text(found) != _is_text(expected) or pa.types.is_date(found) != pa.types.is_date(expected):
+                    problem = f"the column {column!r} holds {found} values; those of {self._files[0]} are {expected}."
+                    raise DataFileError(file, problem)
 
     def _read_csv(self, place: int, rows: int, skipped: int) -> Iterator[CustomerBatch]:
         return read_csv_batches(self._files[place], place, self._columns, self._delimiter, rows, skipped)
