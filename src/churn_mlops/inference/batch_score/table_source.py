@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from churn_mlops.data.reading import check_file, explain_unreadable, read_header
+from churn_mlops.data.reading import check_encoding, check_file, explain_unreadable, read_header
 from churn_mlops.errors import DataFileError, MissingColumn
 from churn_mlops.inference.batch_score.csv_batches import read_csv_batches
 from churn_mlops.inference.batch_score.cutting import cut
@@ -59,7 +59,13 @@ def read_names(file: Path, delimiter: str) -> list[str]:
     """
     with explain_unreadable(file):
         check_file(file)
-        return pa_parquet.read_schema(file).names if file.suffix == ".parquet" else read_header(file, delimiter)
+        if file.suffix == ".parquet":
+            return list(pa_parquet.read_schema(file).names)
+        try:
+            return read_header(file, delimiter)
+        except UnicodeDecodeError:
+            check_encoding(file)  # which names the line
+            raise
 
 
 class TableSource:
