@@ -92,7 +92,7 @@ class Answerer:
         fits[list(problems)] = False
         kept = pa.array(fits)
         return self._answer(
-            self._encoder.encode(customers.filter(kept), batch.file),
+            encoded.keep(fits),
             ids.filter(kept),
             times.filter(kept),
             None if worth is None else worth[fits],

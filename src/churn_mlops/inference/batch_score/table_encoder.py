@@ -42,6 +42,9 @@ class Levels:
     values: Sequence[Value]
     places: npt.NDArray[np.intp]
 
+    def __getitem__(self, rows: Booleans) -> Levels:
+        return Levels(self.values, self.places[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedTable:
@@ -62,6 +65,11 @@ class EncodedTable:
     unseen: Booleans
     out_of_range: Booleans
     unfit: dict[int, str]
+
+    def keep(self, rows: Booleans) -> EncodedTable:
+        """Keep the customers who are flagged, bool [rows]; none of them is unfit."""
+        flags = (flagged[:, rows] for flagged in (self.missing, self.unseen, self.out_of_range))
+        return EncodedTable([values[rows] for values in self.values], self.matrix[rows], *flags, {})
 
 
 class TableEncoder:
@@ -125,7 +133,7 @@ class _ReadLevels:
 
     Attributes:
         source: what they were read from.
-        values: as a reason names them.
+        values: as a reason names them; none of numbers.
         numbers: float64 [levels], their codes.
         unseen: bool [levels].
         unfit: what is wrong with a level, by its place.
@@ -174,7 +182,7 @@ class _FeatureReader:
         last = self._last
         if last is None or not last.source.equals(coded.dictionary):
             self._last = last = self._read_levels(coded.dictionary, file)
-        places = coded.indices.fill_null(len(last.values) - 1).to_numpy().astype(np.intp)
+        places = coded.indices.fill_null(len(last.numbers) - 1).to_numpy().astype(np.intp)
         unfit = (
             {int(row): last.unfit[int(places[row])] for row in np.flatnonzero(np.isin(places, list(last.unfit)))}
             if last.unfit
@@ -189,13 +197,11 @@ class _FeatureReader:
     def _read_levels(self, levels: pa.Array, file: str) -> _ReadLevels:
         """Read different values, of which several may turn out to be the same one, or to be missing."""
         read = self._read_values(self._name_levels(levels), file)
-        values: list[Value] = [
-            None if absent else value for value, absent in zip(read.values, read.missing, strict=True)
-        ]
-        values.append(None)
         if self._codes is None:
             numbers = np.append(read.values.to_numpy(dtype=np.float64), np.nan)
-            return _ReadLevels(levels, values, numbers, np.zeros(len(values), dtype=bool), read.rejected)
+            return _ReadLevels(levels, [], numbers, np.zeros(len(numbers), dtype=bool), read.rejected)
+        values: list[Value] = [None if gone else value for value, gone in zip(read.values, read.missing, strict=True)]
+        values.append(None)
         codes = [np.nan if value is None else self._codes.get(value) for value in values]
         unseen = np.array([code is None for code in codes])
         numbers = np.array([self.feature.other_code if code is None else code for code in codes])
@@ -227,11 +233,6 @@ class _FeatureReader:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def count_missing(encoded: EncodedTable) -> npt.NDArray[np.intp]:
-    """Count each customer's missing features, intp [rows]."""
-    return np.count_nonzero(encoded.missing, axis=0)
 
 
 def list_names(flags: Booleans, names: Sequence[str]) -> pa.Array:

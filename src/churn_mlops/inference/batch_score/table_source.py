@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -117,23 +118,14 @@ class TableSource:
             read = self._read_parquet if file.suffix == ".parquet" else self._read_csv
             with explain_unreadable(file):
                 for batch in read(place, rows, skipped if place == first else 0):
-                    yield CustomerBatch(
-                        batch.customers,
-                        batch.file,
-                        batch.row_numbers,
-                        batch.unreadable,
-                        batch.end,
-                        before + share * batch.done,
-                    )
+                    yield replace(batch, done=before + share * batch.done)
 
     def _check_columns(self, file: Path, features: Sequence[str]) -> None:
         names = read_names(file, self._delimiter)
         for column in self._columns:
             if column not in names:
-                what = (
-                    "the model" if column in features else "--id" if column == self.customer_id else "the configuration"
-                )
-                raise MissingColumn(f"{file}: {what}", column, names)
+                names_it = "the model" if column in features else "an option or the configuration"
+                raise MissingColumn(f"{file}: {names_it}", column, names)
 
     def _check_types(self) -> None:
         """Refuse ids or snapshot dates of two types, which would be no column of the output."""
@@ -169,4 +161,6 @@ class TableSource:
 
 
 def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

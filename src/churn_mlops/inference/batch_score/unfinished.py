@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -59,11 +59,11 @@ def open_unfinished(output: Path, fingerprint: str) -> Iterator[Unfinished]:
             if other.is_dir() and other.name != fingerprint:
                 shutil.rmtree(other)
         (folder / fingerprint).mkdir(exist_ok=True)
-        unfinished = Unfinished(folder / fingerprint)
-        yield unfinished
-        if unfinished.is_finished:
-            shutil.rmtree(folder)
+        with closing(Unfinished(folder / fingerprint)) as unfinished:
+            yield unfinished
     finally:
+        if not any(entry.is_dir() for entry in folder.iterdir()):
+            shutil.rmtree(folder)
         lock.release()
 
 
@@ -75,14 +75,12 @@ class Unfinished:
 
     Attributes:
         counts: of the customers so far.
-        is_finished: whether the output is complete and in its place.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._state = _read_state(folder / _STATE)
         self.counts = Counter(self._state.counts)
-        self.is_finished = False
         self._data, self._footers, self._rejects = (_GrowingFile(folder / name, self._state) for name in _FILES)
         if not self._rejects.size:
             self._rejects.write(_write_rows([("file", "row", "reason", "text")]))
@@ -138,13 +136,18 @@ class Unfinished:
             file.sync()
             file.rename(place)
         sync_folder(output.parent)
-        self.is_finished = True
+        shutil.rmtree(self._folder)
 
     def give_up(self, rejects: Path) -> None:
         """Keep the rows that could not be scored, and nothing else."""
         self._rejects.sync()
         self._rejects.rename(rejects)
-        self.is_finished = True
+        shutil.rmtree(self._folder)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (self._data, self._footers, self._rejects):
+            file.close()
 
     def _read_footers(self) -> list[bytes]:
         content = self._footers.read()
@@ -182,8 +185,11 @@ class _GrowingFile:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def rename(self, place: Path) -> None:
+    def close(self) -> None:
         self._file.close()
+
+    def rename(self, place: Path) -> None:
+        self.close()
         self._path.chmod(0o644)
         self._path.replace(place)
 
