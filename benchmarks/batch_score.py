@@ -21,7 +21,7 @@ from benchmarks.table import show
 from churn_mlops.registry.reading import Registry
 
 DRAWN_ROWS: Final = 1_000_000
-TRAINED_ROWS: Final = 100_000
+TRAINED_ROWS: Final = 30_000
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def prepare(folder: Path, rows: int) -> Path:
         if not (folder / name).exists():
             (folder / name).mkdir(parents=True)
             write_customers(folder / name, size, ["parquet"])
-    if not (folder / "artifacts").exists():
+    if not Registry(folder / "artifacts").versions():
         data = {"SOURCE": "table", "PATH": str(folder / "training" / "customers.parquet"), "POSITIVE_LABEL": "yes"}
         data |= {"CUSTOMER_ID": "customer_id", "TARGET": "churned"}
         settings = {f"CHURN_MLOPS__DATA__{key}": value for key, value in data.items()}

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn_mlops.errors import VersionRefused
-from churn_mlops.inference.batch_score import quick_scorer
 from churn_mlops.inference.batch_score.additive_tables import AdditiveTables, Binning, NoTablesError
 from churn_mlops.inference.scorer import Scores
 
@@ -84,6 +83,6 @@ def test_tables_that_differ_from_their_graph_are_refused(
     matrix = np.zeros((10, 5), dtype=np.float32)
     quick.score(matrix)
     wrong = Scores(np.zeros(10, dtype=np.float32), np.zeros((10, 5), dtype=np.float32))
-    monkeypatch.setattr(quick_scorer.AdditiveTables, "score", lambda *_: wrong)
+    monkeypatch.setattr(AdditiveTables, "score", lambda *_: wrong)
     with pytest.raises(VersionRefused, match="differs from its own tables"):
         quick.score(matrix)

@@ -12,6 +12,7 @@ from customer_frames import MIXED, make_frame
 
 from churn_mlops.errors import DataError, DataFileError, OutputInUse
 from churn_mlops.inference.batch_score import job
+from churn_mlops.inference.batch_score.answers import Answerer
 from churn_mlops.inference.batch_score.formats import ParquetFormat
 from churn_mlops.inference.batch_score.unfinished import open_unfinished
 
@@ -49,14 +50,14 @@ def test_a_run_goes_on_where_another_was_stopped(
     score: Score, write: Write, monkeypatch: pytest.MonkeyPatch, form: str, top: int | None, after: int
 ) -> None:
     """With the same bytes, and without scoring again who was scored."""
-    frame = make_frame(MIXED, rows=950)
+    frame = make_frame(MIXED, rows=950, missing_share=0)
     frame.loc[7::100, "tenure"] = np.inf
     path = write(frame)
     expected = score("ebm", path, form, top=top)
     whole = expected.output.read_bytes(), expected.counts
     expected.output.write_text("the last output")
     answered: list[int] = []
-    answer = job.Answerer.answer
+    answer = Answerer.answer
 
     def stop_or_answer(self: Any, batch: Any) -> Any:
         answered.append(batch.end[1])
@@ -66,7 +67,7 @@ def test_a_run_goes_on_where_another_was_stopped(
 
     monkeypatch.setattr(job, "available_cpus", lambda: 1)
     with monkeypatch.context() as patch:
-        patch.setattr(job.Answerer, "answer", stop_or_answer)
+        patch.setattr(Answerer, "answer", stop_or_answer)
         with pytest.raises(KeyboardInterrupt):
             score("ebm", path, form, top=top)
     assert expected.output.read_text() == "the last output"
@@ -76,7 +77,7 @@ def test_a_run_goes_on_where_another_was_stopped(
         answered.append(batch.end[1])
         return answer(self, batch)
 
-    monkeypatch.setattr(job.Answerer, "answer", note_and_answer)
+    monkeypatch.setattr(Answerer, "answer", note_and_answer)
     again = score("ebm", path, form, top=top)
     assert (again.output.read_bytes(), again.counts) == whole
     assert len(again.rejects) == 10
@@ -191,7 +192,7 @@ def test_the_snapshot_date_is_told(score: Score, write: Write, times: list[str],
 
 def test_a_column_says_what_customers_are_worth(score: Score, write: Write) -> None:
     """As a request's customer_value does: it decides instead of the feature; a negative one is rejected."""
-    frame = make_frame(MIXED, rows=4, missing_share=0).assign(worth=[0, 15.5, -1, None])
+    frame = make_frame(MIXED, rows=4, missing_share=0).assign(worth=[0, 15.5, -1, np.nan])
     scored = score("profit", write(frame), customer_value="worth")
     assert scored.answers["customer_value"].tolist() == [0, 15.5, 50.0]
     profit = 0.3 * scored.answers["churn_probability"].astype(float) * scored.answers["customer_value"] - 5

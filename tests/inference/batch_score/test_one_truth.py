@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from customer_frames import MIXED, make_frame
 
@@ -15,6 +16,7 @@ from churn_mlops.data.table import load_customers
 from churn_mlops.errors import FeatureSchemaMismatch
 from churn_mlops.inference.batch_score.answers import Answerer
 from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
+from churn_mlops.inference.batch_score.source import CustomerBatch
 from churn_mlops.inference.batch_score.table_source import TableSource
 from churn_mlops.inference.prediction import Predictor
 from churn_mlops.models.parity import build_edge_rows
@@ -106,7 +108,7 @@ def test_a_batch_says_what_the_api_says_and_the_estimator(
     assert scored.answers["customer_id"].tolist() == [f"C{row}" for row in kept]
     assert scored.counts["rejected"] == len(scored.rejects) == len(frame) - len(kept)
     estimated = version.model.predict_proba(frame.iloc[kept])[:, 1]
-    check_same(scored.answers, [answered[row] for row in kept if answered[row]], estimated)
+    check_same(scored.answers, [answer for answer in answered if answer is not None], estimated)
 
 
 def test_every_customer_of_the_sample_gets_one_answer(
@@ -120,10 +122,6 @@ def test_every_customer_of_the_sample_gets_one_answer(
     quick = QuickScorer(sample_scorer, sample_registry.read_file(sample_scorer.manifest))
     source = TableSource([], names, "customer_id")
     answerer = Answerer(quick, source, 3, 0.5, settings.missing_values)
-    import pyarrow as pa
-
-    from churn_mlops.inference.batch_score.source import CustomerBatch
-
     table = customers.append_column("customer_id", pa.array(range(len(frame))))
     batch = CustomerBatch(
         table.combine_chunks().to_batches()[0], "telco", np.arange(1, len(frame) + 1), (), (0, len(frame)), 1.0

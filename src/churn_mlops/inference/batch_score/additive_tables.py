@@ -151,13 +151,14 @@ class Binning:
         self.cuts = cuts
         rounded = np.clip(cuts, -LARGEST_NUMBER, LARGEST_NUMBER).astype(np.float32)
         # a float32 is not above a cut exactly if it is not above the largest float32 that is not
-        rounded = np.where(rounded > cuts, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+        with np.errstate(over="ignore"):  # below the least float32 there is none, which -inf says as well
+            rounded = np.where(rounded > cuts, np.nextafter(rounded, np.float32(-np.inf)), rounded)
         cells = np.arange(-(1 << 15), 1 << 15, dtype=np.int32) << 16
         lowest, highest = (_order(end).view(np.float32) for end in (cells, cells | 0xFFFF))
         self._first, last = np.searchsorted(rounded, lowest), np.searchsorted(rounded, highest)
         self._steps = int((last - self._first)[np.isfinite(lowest) & np.isfinite(highest)].max())
         self._first[np.isnan(lowest) & np.isnan(highest)] = len(cuts) + 1
-        self._padded = np.append(rounded, np.float32([np.inf, np.inf]))
+        self._padded = np.append(rounded, np.full(2, np.inf, dtype=np.float32))
 
     def find(self, numbers: npt.NDArray[np.float32]) -> Bins:
         """Give the bins, intp [rows], of numbers, float32 [rows]."""
@@ -240,7 +241,7 @@ def _read_pair(features: tuple[int, ...], cuts: list[Floats], trees: list[list[_
         np.append(np.searchsorted(of_pair, np.append(cuts[feature], np.inf)), len(of_pair) + 1)
         for feature, of_pair in zip(features, own, strict=True)
     )
-    return _Pair(*features, first * (len(own[1]) + 2), second, scores)
+    return _Pair(features[0], features[1], first * (len(own[1]) + 2), second, scores)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,9 @@ class EncodedTable:
 
     def keep(self, rows: Booleans) -> EncodedTable:
         """Keep the customers who are flagged, bool [rows]; none of them is unfit."""
-        flags = (flagged[:, rows] for flagged in (self.missing, self.unseen, self.out_of_range))
-        return EncodedTable([values[rows] for values in self.values], self.matrix[rows], *flags, {})
+        values = [of_feature[rows] for of_feature in self.values]
+        missing, unseen, out_of_range = self.missing[:, rows], self.unseen[:, rows], self.out_of_range[:, rows]
+        return EncodedTable(values, self.matrix[rows], missing, unseen, out_of_range, {})
 
 
 class TableEncoder:
@@ -200,7 +201,8 @@ class _FeatureReader:
         if self._codes is None:
             numbers = np.append(read.values.to_numpy(dtype=np.float64), np.nan)
             return _ReadLevels(levels, [], numbers, np.zeros(len(numbers), dtype=bool), read.rejected)
-        values: list[Value] = [None if gone else value for value, gone in zip(read.values, read.missing, strict=True)]
+        native = bool if self.feature.kind == "boolean" else str
+        values = [None if gone else native(value) for value, gone in zip(read.values, read.missing, strict=True)]
         values.append(None)
         codes = [np.nan if value is None else self._codes.get(value) for value in values]
         unseen = np.array([code is None for code in codes])
