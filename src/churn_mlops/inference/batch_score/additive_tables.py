@@ -6,6 +6,7 @@ quicker to find each feature's bin once, and to look up in all tables by bins.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -39,15 +40,29 @@ class NoTablesError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Node:
-    """A node of a tree: customers go left up to a threshold; a leaf has weights by contribution instead."""
+class _Tree:
+    """A tree: customers go left up to a threshold, until they are at a leaf.
 
-    feature: int = 0
-    threshold: float = 0.0
-    missing_left: bool = False
-    left: int = 0
-    right: int = 0
-    weights: dict[int, float] | None = None
+    Attributes:
+        features: intp [nodes], what is compared; -1 at a leaf.
+        thresholds: float64 [nodes].
+        missing_left: bool [nodes], whether customers go left of whom it is missing.
+        left: intp [nodes], the next node.
+        right: intp [nodes].
+        weights: float64 [nodes], what leaves add, by contribution.
+    """
+
+    features: Bins
+    thresholds: Floats
+    missing_left: npt.NDArray[np.bool_]
+    left: Bins
+    right: Bins
+    weights: dict[int, Floats]
+
+    @property
+    def used(self) -> tuple[int, ...]:
+        """The features that are compared, ascending."""
+        return tuple(np.unique(self.features[self.features >= 0]).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +97,13 @@ class AdditiveTables:
     def __init__(self, manifest: Manifest, graph: bytes) -> None:
         if manifest.explanation.kind != "additive":
             raise NoTablesError
-        by_features: dict[tuple[int, ...], list[list[_Node]]] = defaultdict(list)
+        by_features: dict[tuple[int, ...], list[_Tree]] = defaultdict(list)
         for tree in _read_trees(graph):
-            by_features[_features_of(tree)].append(tree)
+            by_features[tree.used].append(tree)
+        if max(map(len, by_features)) > _MOST_FEATURES_OF_A_TREE:
+            raise NoTablesError
         trees = [tree for of_features in by_features.values() for tree in of_features]
-        cuts = [_cuts_of(trees, feature) for feature in range(len(manifest.signature.features))]
+        cuts = [_collect_cuts(trees, feature) for feature in range(len(manifest.signature.features))]
         self.binnings = [Binning(of_feature) for of_feature in cuts]
         self._alone = [np.zeros(len(of_feature) + 2) for of_feature in cuts]
         self._pairs: list[_Pair] = []
@@ -105,20 +122,21 @@ class AdditiveTables:
         return len(self._pairs)
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
-        """Score customers, float32 [rows, features], as `Scorer` does, but for the rounding."""
-        contributions = np.empty(matrix.shape, dtype=np.float32)
+        """Score customers, float32 [rows, features], best column by column in memory, as `Scorer` does."""
+        columns = matrix.T
+        contributions = np.empty(columns.shape, dtype=np.float32)
         log_odds = np.empty(len(matrix))
         for start in range(0, len(matrix), _ROWS):
             block = slice(start, start + _ROWS)
-            of_features = self._look_up(np.ascontiguousarray(matrix[block].T))
-            log_odds[block] = of_features.sum(axis=0)
-            contributions[block] = of_features.T
+            contributions[:, block] = self._look_up(columns[:, block])
+            # rounded before they are added up, as the graph does
+            log_odds[block] = contributions[:, block].sum(axis=0, dtype=np.float64)
         probability = 1 / (1 + np.exp(-self._calibration.apply(log_odds + self._intercept)))
-        return Scores(probability.astype(np.float32), contributions)
+        return Scores(probability.astype(np.float32), contributions.T)
 
     def _look_up(self, columns: npt.NDArray[np.float32]) -> Floats:
         """Give contributions, float64 [features, rows]."""
-        bins = [binning.find(values) for binning, values in zip(self.binnings, columns, strict=True)]
+        bins = [binning.find(np.ascontiguousarray(v)) for binning, v in zip(self.binnings, columns, strict=True)]
         contributions = np.empty(columns.shape)
         for place, scores in enumerate(self._alone):
             np.take(scores, bins[place], out=contributions[place], mode="clip")
@@ -129,7 +147,7 @@ class AdditiveTables:
                 contributions[place] += scores.take(cells, mode="clip")
         return contributions
 
-    def _add_alone(self, features: tuple[int, ...], cuts: list[Floats], trees: Iterable[list[_Node]]) -> None:
+    def _add_alone(self, features: tuple[int, ...], cuts: list[Floats], trees: Iterable[_Tree]) -> None:
         for tree in trees:
             for place, weights in _fill(tree, features, [cuts[feature] for feature in features]).items():
                 if features and place != features[0]:
@@ -175,67 +193,52 @@ def _order(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
 
-def _read_trees(graph: bytes) -> Iterator[list[_Node]]:
-    """Read the trees of a graph, each as its nodes by number.
+def _read_trees(graph: bytes) -> Iterator[_Tree]:
+    """Read the trees of a graph.
 
     Raises:
-        NoTablesError: there is not one ensemble of trees.
+        NoTablesError: there is not one ensemble of trees, or it compares in other ways.
     """
     ensembles = [node for node in onnx.load_from_string(graph).graph.node if node.op_type == "TreeEnsembleRegressor"]
     if len(ensembles) != 1:
         raise NoTablesError
     given: dict[str, Any] = {a.name: onnx.helper.get_attribute_value(a) for a in ensembles[0].attribute}
-    thresholds = numpy_helper.to_array(given["nodes_values_as_tensor"]).tolist()
-    weights: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
-    of_leaves = zip(
-        given["target_treeids"],
-        given["target_nodeids"],
-        given["target_ids"],
-        numpy_helper.to_array(given["target_weights_as_tensor"]).tolist(),
-        strict=True,
-    )
-    for tree, node, target, weight in of_leaves:
-        weights[tree, node][target] = weight
-    nodes: dict[int, list[_Node]] = defaultdict(list)
-    for place, (tree, node) in enumerate(zip(given["nodes_treeids"], given["nodes_nodeids"], strict=True)):
-        mode = given["nodes_modes"][place]
-        if mode not in (b"BRANCH_LEQ", b"LEAF") or node != len(nodes[tree]):
-            raise NoTablesError
-        nodes[tree].append(
-            _Node(weights=weights[tree, node])
-            if mode == b"LEAF"
-            else _Node(
-                given["nodes_featureids"][place],
-                thresholds[place],
-                bool(given["nodes_missing_value_tracks_true"][place]),
-                given["nodes_truenodeids"][place],
-                given["nodes_falsenodeids"][place],
-            )
-        )
-    yield from nodes.values()
-
-
-def _features_of(tree: list[_Node]) -> tuple[int, ...]:
-    features = tuple(sorted({node.feature for node in tree if node.weights is None}))
-    if len(features) > _MOST_FEATURES_OF_A_TREE:
+    modes = np.array(given["nodes_modes"])
+    if not np.isin(modes, [b"BRANCH_LEQ", b"LEAF"]).all():
         raise NoTablesError
-    return features
+    features = np.where(modes == b"LEAF", -1, given["nodes_featureids"])
+    thresholds = numpy_helper.to_array(given["nodes_values_as_tensor"])
+    missing_left = np.array(given["nodes_missing_value_tracks_true"], dtype=bool)
+    left, right = np.array(given["nodes_truenodeids"]), np.array(given["nodes_falsenodeids"])
+    targets, leaves = np.array(given["target_ids"]), np.array(given["target_nodeids"])
+    weights = numpy_helper.to_array(given["target_weights_as_tensor"])
+    numbers, tree_of_leaf = np.array(given["nodes_treeids"]), np.array(given["target_treeids"])
+    for number in np.unique(numbers):
+        (nodes,), (of_tree,) = np.nonzero(numbers == number), np.nonzero(tree_of_leaf == number)
+        if not np.array_equal(np.array(given["nodes_nodeids"])[nodes], np.arange(len(nodes))):
+            raise NoTablesError
+        by_target: dict[int, Floats] = {}
+        for target in np.unique(targets[of_tree]).tolist():
+            of_target = of_tree[targets[of_tree] == target]
+            by_target[target] = np.zeros(len(nodes))
+            by_target[target][leaves[of_target]] = weights[of_target]
+        yield _Tree(features[nodes], thresholds[nodes], missing_left[nodes], left[nodes], right[nodes], by_target)
 
 
-def _cuts_of(trees: Iterable[list[_Node]], feature: int) -> Floats:
+def _collect_cuts(trees: Iterable[_Tree], feature: int) -> Floats:
     """Collect the thresholds of a feature, ascending."""
-    found = {node.threshold for tree in trees for node in tree if node.weights is None and node.feature == feature}
-    return np.array(sorted(found), dtype=np.float64)
+    found = [tree.thresholds[tree.features == feature] for tree in trees]
+    return np.unique(np.concatenate(found)) if found else np.empty(0)
 
 
-def _read_pair(features: tuple[int, ...], cuts: list[Floats], trees: list[list[_Node]]) -> _Pair:
-    own = [_cuts_of(trees, feature) for feature in features]
+def _read_pair(features: tuple[int, ...], cuts: list[Floats], trees: list[_Tree]) -> _Pair:
+    own = [_collect_cuts(trees, feature) for feature in features]
     scores: dict[int, Floats] = {}
     for tree in trees:
-        for place, weights in _fill(tree, features, own).items():
+        for place, table in _fill(tree, features, own).items():
             if place not in features:
                 raise NoTablesError
-            scores[place] = scores.get(place, 0.0) + weights.ravel()
+            scores[place] = scores.get(place, 0.0) + table
     # all bins of a feature up to one of the pair's cuts lie in that bin of the pair, and the missing one in the last
     first, second = (
         np.append(np.searchsorted(of_pair, np.append(cuts[feature], np.inf)), len(of_pair) + 1)
@@ -244,51 +247,22 @@ def _read_pair(features: tuple[int, ...], cuts: list[Floats], trees: list[list[_
     return _Pair(features[0], features[1], first * (len(own[1]) + 2), second, scores)
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Bins of a feature: from one to before another, and perhaps the last, which is the missing value's."""
-
-    begin: int
-    end: int
-    missing: bool
-    last: int
-
-    def split(self, cut: int, missing_left: bool) -> tuple[_Range, _Range]:
-        """Split it behind the bin that ends at a cut."""
-        left = _Range(self.begin, min(self.end, cut + 1), self.missing and missing_left, self.last)
-        return left, _Range(max(self.begin, cut + 1), self.end, self.missing and not missing_left, self.last)
-
-    def slices(self) -> list[slice]:
-        bins = [slice(self.begin, self.end)] if self.begin < self.end else []
-        return [*bins, slice(self.last, self.last + 1)] if self.missing else bins
-
-
-def _fill(tree: list[_Node], features: tuple[int, ...], cuts: list[Floats]) -> dict[int, Floats]:
-    """Write a tree as tables by contribution, float64 [bins] or [bins, bins]; a single leaf as numbers."""
-    tables: dict[int, Floats] = {}
+def _fill(tree: _Tree, features: tuple[int, ...], cuts: list[Floats]) -> dict[int, Floats]:
+    """Send a customer of each bin, or pair of bins, through a tree: tables by contribution, float64 [bins * bins]."""
     shape = [len(of_feature) + 2 for of_feature in cuts]
-    places = [{cut: place for place, cut in enumerate(of_feature.tolist())} for of_feature in cuts]
-    waiting = [(0, tuple(_Range(0, size - 1, True, size - 1) for size in shape))]
-    while waiting:
-        number, ranges = waiting.pop()
-        node = tree[number]
-        if node.weights is None:
-            axis = features.index(node.feature)
-            halves = ranges[axis].split(places[axis][node.threshold], node.missing_left)
-            for child, half in zip((node.left, node.right), halves, strict=True):
-                waiting.append((child, (*ranges[:axis], half, *ranges[axis + 1 :])))
-            continue
-        for place, weight in node.weights.items():
-            table = tables.setdefault(place, np.zeros(shape))
-            for region in _product(ranges):
-                table[region] = weight
-    return tables
-
-
-def _product(ranges: tuple[_Range, ...]) -> Iterator[tuple[slice, ...]]:
-    if not ranges:
-        yield ()
-        return
-    for first in ranges[0].slices():
-        for rest in _product(ranges[1:]):
-            yield first, *rest
+    bins = np.indices(shape).reshape(len(features), math.prod(shape))
+    nodes = np.zeros(bins.shape[1], dtype=np.intp)
+    for _ in range(len(tree.features)):
+        waiting = np.flatnonzero(tree.features[nodes] >= 0)
+        if not waiting.size:
+            break
+        for axis, feature in enumerate(features):
+            here = waiting[tree.features[nodes[waiting]] == feature]
+            at, in_bin = nodes[here], bins[axis, here]
+            goes_left = np.where(
+                in_bin == shape[axis] - 1,
+                tree.missing_left[at],
+                in_bin <= np.searchsorted(cuts[axis], tree.thresholds[at]),
+            )
+            nodes[here] = np.where(goes_left, tree.left[at], tree.right[at])
+    return {place: weights[nodes] for place, weights in tree.weights.items()}

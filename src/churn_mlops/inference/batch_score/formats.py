@@ -112,7 +112,7 @@ def _flatten(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_list(column.type):
-        joined = pc.binary_join(column, "; ")
+        joined = pc.binary_join(column.cast(pa.list_(pa.string())), "; ")
         column = pc.if_else(pc.equal(joined, ""), None, joined)
     if not pa.types.is_string(column.type):
         return column

@@ -36,9 +36,9 @@ _COLUMNS: Final[dict[By, str]] = {"probability": "churn_probability", "expected_
 _FORMAT_VERSION: Final = 1
 """Raised with any change of what is written: what an older program left unfinished is then begun anew."""
 
-_MOST_ROWS: Final = 1 << 17
+_MOST_ROWS: Final = 1 << 16
 _FEWEST_ROWS: Final = 1 << 10
-_NUMBERS_AT_ONCE: Final = 1 << 22
+_NUMBERS_AT_ONCE: Final = 1 << 21
 _SECONDS_BETWEEN_SAVES: Final = 1.0
 
 

@@ -59,7 +59,7 @@ class QuickScorer:
         if self._tables is None:
             return self._run(matrix)
         scores = self._tables.score(matrix)
-        expected = self._scorer.score(matrix[:_COMPARED])
+        expected = self._scorer.score(np.ascontiguousarray(matrix[:_COMPARED]))
         difference = float(np.abs(scores.probability[:_COMPARED] - expected.probability).max())
         if not difference <= _LIMIT:
             raise VersionRefused(self.manifest.version, f"its graph differs from its own tables by {difference:.1e}.")
@@ -67,7 +67,8 @@ class QuickScorer:
 
     def _run(self, matrix: npt.NDArray[np.float32]) -> Scores:
         step = self._rows_at_once
-        scores = [self._scorer.score(matrix[at : at + step]) for at in range(0, len(matrix), step)]
+        by_rows = np.ascontiguousarray(matrix)
+        scores = [self._scorer.score(by_rows[at : at + step]) for at in range(0, len(matrix), step)]
         return Scores(
             np.concatenate([s.probability for s in scores]), np.concatenate([s.contributions for s in scores])
         )

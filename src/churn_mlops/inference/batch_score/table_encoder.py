@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from churn_mlops.data.kinds import ReadColumn, read_column
 from churn_mlops.errors import DataFileError
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     Booleans = npt.NDArray[np.bool_]
 
 _EXPECTED: Final[dict[Kind, str]] = {"numeric": "numbers", "boolean": "booleans", "categorical": "texts"}
+_ENDS: Final = np.float32(-LARGEST_NUMBER), np.float32(LARGEST_NUMBER)
 _LARGEST_WHOLE: Final = 2**53  # beyond it, a float is no exact whole number
 
 
@@ -52,7 +52,7 @@ class EncodedTable:
 
     Attributes:
         values: of each feature, by which reasons name them: levels, or float64 [rows] with NaN where it is missing.
-        matrix: float32 [rows, features].
+        matrix: float32 [rows, features], column by column in memory.
         missing: bool [features, rows].
         unseen: bool [features, rows], where a category was never seen in training.
         out_of_range: bool [features, rows], where a number lies outside what was.
@@ -86,10 +86,6 @@ class TableEncoder:
 
     def __init__(self, signature: Signature, missing_values: Sequence[str]) -> None:
         self._features = tuple(_FeatureReader(feature, missing_values) for feature in signature.features)
-        ranges = np.array([range_of(feature) for feature in signature.features])
-        self._minima, self._maxima = ranges[:, :1], ranges[:, 1:]
-        self._is_text = np.array([[feature.kind == "categorical"] for feature in signature.features])
-        self._had_range = np.array([[feature.minimum is not None] for feature in signature.features])
 
     def encode(self, customers: pa.RecordBatch, file: str) -> EncodedTable:
         """Encode customers.
@@ -101,21 +97,24 @@ class TableEncoder:
         Raises:
             DataFileError: a column holds what can be no value of its feature, such as dates.
         """
-        numbers = np.empty((len(self._features), len(customers)))
-        unseen = np.zeros(numbers.shape, dtype=bool)
+        # by feature and not by customer, which is how all is read, looked up and compared
+        columns = np.empty((len(self._features), len(customers)), dtype=np.float32)
+        missing, unseen, out_of_range = (np.zeros(columns.shape, dtype=bool) for _ in range(3))
         values: list[Levels | Floats] = []
         unfit: dict[int, str] = {}
         for place, reader in enumerate(self._features):
             read = reader.read(customers[reader.feature.name], file)
-            numbers[place] = read.numbers
+            np.isnan(read.numbers, out=missing[place])
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes its largest
+                np.clip(read.numbers.astype(np.float32), *_ENDS, out=columns[place])
+            if read.levels is None and reader.feature.minimum is not None:
+                low, high = range_of(reader.feature)
+                np.logical_or(read.numbers < low, read.numbers > high, out=out_of_range[place])
             if read.unseen is not None:
                 unseen[place] = read.unseen
             values.append(read.numbers if read.levels is None else read.levels)
             unfit = read.unfit | unfit
-        missing = np.isnan(numbers)
-        out_of_range = self._had_range & ((numbers < self._minima) | (numbers > self._maxima))
-        matrix = np.clip(numbers, -LARGEST_NUMBER, LARGEST_NUMBER).T.astype(np.float32, order="C")
-        return EncodedTable(values, matrix, missing, unseen, out_of_range, unfit)
+        return EncodedTable(values, columns.T, missing, unseen, out_of_range, unfit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,7 @@ class _ReadLevels:
     """
 
     source: pa.Array
-    values: list[Value]
+    values: Sequence[Value]
     numbers: Floats
     unseen: Booleans
     unfit: dict[int, str]
@@ -202,8 +201,8 @@ class _FeatureReader:
             numbers = np.append(read.values.to_numpy(dtype=np.float64), np.nan)
             return _ReadLevels(levels, [], numbers, np.zeros(len(numbers), dtype=bool), read.rejected)
         native = bool if self.feature.kind == "boolean" else str
-        values = [None if gone else native(value) for value, gone in zip(read.values, read.missing, strict=True)]
-        values.append(None)
+        named = zip(read.values, read.missing, strict=True)
+        values: list[Value] = [*(None if gone else native(value) for value, gone in named), None]
         codes = [np.nan if value is None else self._codes.get(value) for value in values]
         unseen = np.array([code is None for code in codes])
         numbers = np.array([self.feature.other_code if code is None else code for code in codes])
@@ -238,8 +237,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def list_names(flags: Booleans, names: Sequence[str]) -> pa.Array:
-    """List the names of the features that are flagged, bool [features, rows], for each row: list of text [rows]."""
-    rows, places = np.nonzero(flags.T)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=flags.shape[1]))])
-    named = pc.take(pa.array(names, pa.string()), pa.array(places))
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), named)
+    """List for each row the names of the features that are flagged, bool [features, rows]: dictionary-encoded text."""
+    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(flags, axis=0))]).astype(np.int32)
+    places = np.flatnonzero(np.ascontiguousarray(flags.T)) % len(flags)
+    named = pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), pa.array(names, pa.string()))
+    return pa.ListArray.from_arrays(pa.array(offsets), named)
