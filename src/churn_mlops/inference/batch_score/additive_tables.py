@@ -213,9 +213,10 @@ def _read_trees(graph: bytes) -> Iterator[_Tree]:
     targets, leaves = np.array(given["target_ids"]), np.array(given["target_nodeids"])
     weights = numpy_helper.to_array(given["target_weights_as_tensor"])
     numbers, tree_of_leaf = np.array(given["nodes_treeids"]), np.array(given["target_treeids"])
+    within = np.array(given["nodes_nodeids"])
     for number in np.unique(numbers):
         (nodes,), (of_tree,) = np.nonzero(numbers == number), np.nonzero(tree_of_leaf == number)
-        if not np.array_equal(np.array(given["nodes_nodeids"])[nodes], np.arange(len(nodes))):
+        if not np.array_equal(within[nodes], np.arange(len(nodes))):
             raise NoTablesError
         by_target: dict[int, Floats] = {}
         for target in np.unique(targets[of_tree]).tolist():
