@@ -92,9 +92,14 @@ class ReasonWriter:
                 used, found = _find_used(of_feature.places[rows], effects[reasons], len(of_feature.values))
                 described = words.describe_levels(of_feature.values, used)
             else:
-                distinct = pa.array(of_feature[rows], from_pandas=False).dictionary_encode()
-                used, found = _find_used(distinct.indices.to_numpy(), effects[reasons], len(distinct.dictionary))
-                described = words.describe_numbers(distinct.dictionary.to_numpy(), used)
+                numbers = of_feature[rows]
+                if _mostly_differ(numbers):
+                    found = np.arange(len(numbers))
+                    described = words.describe_numbers(numbers, found * 3 + effects[reasons])
+                else:
+                    distinct = pa.array(numbers, from_pandas=False).dictionary_encode()
+                    used, found = _find_used(distinct.indices.to_numpy(), effects[reasons], len(distinct.dictionary))
+                    described = words.describe_numbers(distinct.dictionary.to_numpy(), used)
             places[reasons] = found + total
             texts.append(described)
             total += len(described)
@@ -178,6 +183,15 @@ _ROWS: Final = 1 << 13
 
 _PLACE_BITS: Final = 20
 _LAST_PLACE: Final = (1 << _PLACE_BITS) - 1
+
+
+def _mostly_differ(numbers: Floats) -> bool:
+    """Whether finding out which numbers are the same would not pay, by the first of them."""
+    some = numbers[:_SAMPLED]
+    return len(np.unique(some)) > len(some) / 2
+
+
+_SAMPLED: Final = 512
 
 
 def _find_used(

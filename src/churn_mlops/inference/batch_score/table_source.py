@@ -153,7 +153,7 @@ class TableSource:
             first = int(np.searchsorted(ends, skipped, side="right"))
             start = int(ends[first - 1]) if first else 0
             groups = list(range(first, len(sizes)))
-            pieces = file.iter_batches(batch_size=rows, row_groups=groups, columns=[*self._columns]) if groups else ()
+            pieces = file.iter_batches(batch_size=rows, row_groups=groups, columns=[*self._columns], use_threads=False)
             for customers in cut(pieces, rows, skipped - start):
                 numbers = np.arange(skipped + 1, skipped + len(customers) + 1, dtype=np.int64)
                 skipped += len(customers)
