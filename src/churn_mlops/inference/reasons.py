@@ -92,7 +92,7 @@ class Explainer:
                 order.ravel().tolist(),
                 [values[place] for values, places in by_customer for place in places],
                 sizes.ravel().tolist(),
-                (len(_EFFECTS) * order + effects).ravel().tolist(),
+                (len(EFFECTS) * order + effects).ravel().tolist(),
                 strict=True,
             )
         ]

@@ -53,7 +53,7 @@ def ask_api(scorer: Scorer, frame: pd.DataFrame, reasons: int = 3) -> list[Predi
         values = {f.name: None if pd.isna(row[f.name]) else NATIVE[f.kind](row[f.name]) for f in features}
         customer: Customer = {"features": values}
         try:
-            answers += predictor.predict([customer], [predictor.encode(values)], reasons)
+            answers.append(predictor.predict(customer, predictor.encode(values), reasons))
         except FeatureSchemaMismatch:
             answers.append(None)
     return answers

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from churn_mlops.inference.batch_score.answers import Answers
+    from churn_mlops.inference.batch_score.command import By, Form
     from churn_mlops.inference.batch_score.formats import Part
     from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
     from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerSource
     from churn_mlops.inference.batch_score.unfinished import Unfinished
 
-By = Literal["probability", "expected_profit"]
 _COLUMNS: Final[dict[By, str]] = {"probability": "churn_probability", "expected_profit": "expected_profit"}
 
 _FORMAT_VERSION: Final = 1
@@ -59,7 +59,7 @@ class Order:
 
     output: Path
     rejects: Path
-    form: Literal["parquet", "csv"]
+    form: Form
     reasons: int
     top: int | None
     by: By
