@@ -10,6 +10,10 @@ import typer
 
 By = Literal["probability", "expected_profit"]
 Form = Literal["parquet", "csv"]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="Configuration file. Default: the one CHURN_MLOPS_CONFIG names, or config/config.yaml."),
+]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def score(
         typer.Option(help="The column that says as of when a row was true. Default: data.time, where there is one."),
     ] = None,
     rejects: Annotated[Path | None, typer.Option(help="Where rows go that cannot be scored. Default: beside.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    config: Config = None,
 ) -> None:
     """Score every customer of a table: probability, decision, reasons in words, and what was missing or strange.
 
