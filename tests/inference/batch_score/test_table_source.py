@@ -147,7 +147,7 @@ def test_files_of_one_table_have_one_kind_of_id(write: Write, tmp_path: Path) ->
     """Numbers in one and texts in the other make no column."""
     write(FRAME.iloc[:3].assign(customer_id=[1, 2, 3]), "in/a.parquet")
     write(FRAME.iloc[:3], "in/b.parquet")
-    with pytest.raises(DataError, match=r"b\.parquet.*'customer_id' holds string.*int64"):
+    with pytest.raises(DataError, match=r"b\.parquet.*'customer_id' holds large_string.*int64"):
         open_source(tmp_path / "in")
 
 

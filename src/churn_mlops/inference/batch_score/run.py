@@ -12,6 +12,7 @@ from churn_mlops.config import load_settings
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import OutputRefused
 from churn_mlops.inference.batch_score.job import Order, score_customers
+from churn_mlops.inference.batch_score.memory import keep_what_is_freed
 from churn_mlops.inference.batch_score.progress import show_progress
 from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
 from churn_mlops.inference.batch_score.table_source import TableSource, find_files, read_names
@@ -33,6 +34,7 @@ _VALUE: Final = "customer_value"
 def run_score(options: Options) -> None:
     """Score every customer, and say what came of it."""
     settings = load_settings(options.config)
+    keep_what_is_freed()
     pa.set_cpu_count(available_cpus())
     registry = open_registry(settings)
     # one thread, since batches are scored side by side
