@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-By = Literal["probability", "expected_profit"]
-Form = Literal["parquet", "csv"]
+from churn_mlops.inference.batch_score.options import By, Form, Options
+
 Config = Annotated[
     Path | None,
     typer.Option(help="Configuration file. Default: the one CHURN_MLOPS_CONFIG names, or config/config.yaml."),
 ]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command was told; None where the configuration or the version says it."""
-
-    table: str
-    output: Path
-    version: str
-    top: int | None
-    by: By | None
-    reasons: int | None
-    form: Form | None
-    id_column: str | None
-    snapshot_date: str | None
-    rejects: Path | None
-    config: Path | None
 
 
 def score(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from churn_mlops.inference.batch_score.answers import Answers
-    from churn_mlops.inference.batch_score.command import By, Form
     from churn_mlops.inference.batch_score.formats import Part
+    from churn_mlops.inference.batch_score.options import By, Form
     from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
     from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerSource
     from churn_mlops.inference.batch_score.unfinished import Unfinished

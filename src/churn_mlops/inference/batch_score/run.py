@@ -21,10 +21,10 @@ from churn_mlops.registry.served import open_registry
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from churn_mlops.config import Settings
-    from churn_mlops.inference.batch_score.command import By, Form, Options
+    from churn_mlops.inference.batch_score.options import By, Form, Options
     from churn_mlops.registry.manifest import Manifest
 
 _ID: Final = "customer_id"
@@ -40,6 +40,8 @@ def run_score(options: Options) -> None:
     # one thread, since batches are scored side by side
     loaded = load_version(registry, registry.resolve(options.version), threads=1)
     manifest, output = loaded.manifest, options.output
+    files = find_files(options.table)
+    _check_output(options, files)
     order = Order(
         output=output,
         rejects=options.rejects or output.with_name(f"{output.name.partition('.')[0]}.rejects.csv"),
@@ -50,7 +52,7 @@ def run_score(options: Options) -> None:
         max_missing_share=settings.serving.max_missing_share,
         missing_values=settings.data.missing_values,
     )
-    source = _open_source(options, manifest, settings)
+    source = _open_source(files, options, manifest, settings)
     console = Console()
     with show_progress(console) as observe:
         counts = score_customers(QuickScorer(loaded, registry.read_file(manifest)), source, order, observe)
@@ -68,13 +70,15 @@ def _choose_by(by: By | None, manifest: Manifest) -> By:
     return by or ("expected_profit" if decision.mode == "profit" else "probability")
 
 
-def _open_source(options: Options, manifest: Manifest, settings: Settings) -> TableSource:
-    files = find_files(options.table)
+def _check_output(options: Options, files: Sequence[Path]) -> None:
     output = options.output
     if output.is_dir():
         raise OutputRefused(f"{output} is a folder; name the file to write.")
     if output.resolve() in map(Path.resolve, files) or Path(options.table).resolve() in output.resolve().parents:
         raise OutputRefused(f"{output} lies within the input, {options.table}: write it somewhere else.")
+
+
+def _open_source(files: Sequence[Path], options: Options, manifest: Manifest, settings: Settings) -> TableSource:
     names = read_names(files[0], settings.data.delimiter)
     parameters = manifest.decision.parameters
     features = manifest.signature.names
