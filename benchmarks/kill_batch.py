@@ -55,17 +55,13 @@ class Killing:
         self.seconds = time.monotonic() - before
         self._expected = self._read()
         self._last = (b"the last complete output", b"its rejects")
-        self.interrupted = 0
+        self.killed = self.ended_first = 0
 
     def kill_one(self, number: int) -> str:
         """Kill a run, perhaps also the one that goes on, and let the next finish; say what was wrong, or nothing."""
-        for file, content in zip((self.output, self._rejects), self._last, strict=True):
-            file.write_bytes(content)
-        for _ in range(1 + number % 2):
-            with subprocess.Popen(self._command, env=self._environment, stdout=subprocess.DEVNULL) as run:
-                time.sleep(self._random.uniform(0, self.seconds))
-                run.send_signal(signal.SIGKILL)
-            self.interrupted += run.returncode == -signal.SIGKILL
+        for hit in range(1 + number % 2):
+            while not self._kill(anew=hit == 0):
+                self.ended_first += 1
             if self.output.read_bytes() not in (self._last[0], self._expected[0]):
                 return "the output is neither the last one nor the new one"
         self._finish()
@@ -73,6 +69,17 @@ class Killing:
             return "the run that went on wrote something else than one that was left alone"
         left = sorted(entry.name for entry in self.output.parent.iterdir())
         return "" if left == sorted([self.output.name, self._rejects.name]) else f"there are {left}"
+
+    def _kill(self, anew: bool) -> bool:
+        """Start a run, over the last output or where another was killed, and say whether it was hit before its end."""
+        if anew or self.output.read_bytes() == self._expected[0]:
+            for file, content in zip((self.output, self._rejects), self._last, strict=True):
+                file.write_bytes(content)
+        with subprocess.Popen(self._command, env=self._environment, stdout=subprocess.DEVNULL) as run:
+            time.sleep(self._random.uniform(0, self.seconds))
+            run.send_signal(signal.SIGKILL)
+        self.killed += run.returncode == -signal.SIGKILL
+        return run.returncode == -signal.SIGKILL
 
     def _finish(self) -> None:
         subprocess.run(self._command, env=self._environment, stdout=subprocess.DEVNULL, check=True)
@@ -104,8 +111,8 @@ def kill_many(killing: Killing, kills: int, show: Callable[[str], None]) -> bool
     for problem in problems:
         show(problem)
     show(
-        f"{kills} outputs, {killing.interrupted} runs killed within their {killing.seconds:.1f} s: "
-        f"{kills - len(problems)} times the last output stayed until the new one was there, with the same bytes"
+        f"{killing.killed} runs killed within their {killing.seconds:.1f} s, {killing.ended_first} more ended first: "
+        f"{kills - len(problems)} of {kills} times the last output stayed until the new one was there, with the same bytes"
     )
     return not problems
 
