@@ -112,7 +112,7 @@ def kill_many(killing: Killing, kills: int, show: Callable[[str], None]) -> bool
         show(problem)
     show(
         f"{killing.killed} runs killed within their {killing.seconds:.1f} s, {killing.ended_first} more ended first: "
-        f"{kills - len(problems)} of {kills} times the last output stayed until the new one was there, with the same bytes"
+        f"{kills - len(problems)} of {kills} times the last output stayed until the new one was there, byte by byte"
     )
     return not problems
 
