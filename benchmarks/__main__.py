@@ -1,6 +1,7 @@
 """`make bench`: prints one table and writes benchmarks/results/.
 
-Not among them, for they take longer: `python -m benchmarks.accuracy` and `python -m benchmarks.million_rows`.
+Not among them, for they take longer: `python -m benchmarks.accuracy`, `python -m benchmarks.million_rows`, `python -m
+benchmarks.batch_score` and `python -m benchmarks.kill_batch`.
 """
 
 from __future__ import annotations

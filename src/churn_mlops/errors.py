@@ -29,8 +29,15 @@ class DataError(ChurnMlopsError):
 class DataFileError(DataError):
     """The file itself cannot be read as a table."""
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(f"Cannot read {path}: {problem}")
+
+
+class UnclosedQuote(DataFileError):
+    """A CSV file ends inside a quoted field."""
+
+    def __init__(self, path: Path, row: int) -> None:
+        super().__init__(path, f"a quote that opens in row {row:,} is never closed.")
 
 
 class MissingColumn(DataError):
@@ -63,6 +70,17 @@ class NotWritable(ChurnMlopsError):
             f"Cannot write to {folder}: it belongs to {owner[0]}:{owner[1]} and this process runs as "
             f"{runner[0]}:{runner[1]}. In a container, add --user {owner[0]}:{owner[1]} to docker run."
         )
+
+
+class OutputRefused(ChurnMlopsError):
+    """What a command was told to write, or where to, cannot be."""
+
+
+class OutputInUse(OutputRefused):
+    """Another process writes the same output."""
+
+    def __init__(self, output: Path) -> None:
+        super().__init__(f"Another process writes {output}; wait for its end, or name another file.")
 
 
 class ParityError(ChurnMlopsError):
@@ -250,6 +268,16 @@ class FeatureSchemaMismatch(ChurnMlopsError):
     def __init__(self, detail: str, fields: Iterable[str]) -> None:
         super().__init__(detail)
         self.fields = tuple(fields)
+
+    @classmethod
+    def of_missing(cls, missing: Sequence[str], features: int, allowed_share: float) -> FeatureSchemaMismatch:
+        """Say that too many of a customer's features are missing for an answer to be about this customer."""
+        share = len(missing) / features
+        return cls(
+            f"{len(missing)} of {features} features are missing ({share:.0%}); at most {allowed_share:.0%} may be: "
+            f"{', '.join(missing)}.",
+            missing,
+        )
 
 
 class BodyTooLarge(ChurnMlopsError):

@@ -1,4 +1,4 @@
-"""The `churn-mlops` command: train, look at versions, promote, serve."""
+"""The `churn-mlops` command: train, look at versions, promote, serve, score everyone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from churn_mlops.cli.models import models
 from churn_mlops.cli.report import report
 from churn_mlops.cli.sample import sample
 from churn_mlops.config import load_settings
+from churn_mlops.inference.batch_score.command import score
 from churn_mlops.training.train_baseline import Config
 from churn_mlops.training.train_candidate import train
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     epilog="Start with: churn-mlops train, then churn-mlops serve. Every command explains itself with --help.",
 )
 app.command()(train)
+app.command()(score)
 app.command()(report)
 app.add_typer(models, name="models")
 app.add_typer(features, name="features")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from churn_mlops.config import load_settings
-from churn_mlops.errors import NoReport, RegistryError
+from churn_mlops.errors import NoReport
 from churn_mlops.registry.manifest import REPORT
-from churn_mlops.registry.reading import Aliases, Registry
+from churn_mlops.registry.reading import Registry
 from churn_mlops.training.train_baseline import Config
 
 if TYPE_CHECKING:
@@ -39,19 +39,8 @@ def find_report(registry: Registry, version: str) -> Path:
         NoReport: the version was written without one.
         RegistryError: it cannot be found or fails its checks.
     """
-    manifest = registry.read(_resolve(registry, version))
+    manifest = registry.read(registry.resolve(version))
     if REPORT not in manifest.files:
         raise NoReport(manifest.version)
     registry.read_file(manifest, REPORT)
     return (registry.models / manifest.version / REPORT).resolve()
-
-
-def _resolve(registry: Registry, version: str) -> str:
-    if version == "champion":
-        return registry.champion()
-    if version not in Aliases.model_fields:
-        return version
-    named = (registry.aliases() or Aliases()).model_dump()[version]
-    if named is None:
-        raise RegistryError(f"No version is {version}.")
-    return str(named)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import zlib
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from churn_mlops.data.rejects import Reject
-from churn_mlops.errors import DataFileError
+from churn_mlops.errors import DataFileError, UnclosedQuote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -48,21 +49,37 @@ def read_table(path: Path, delimiter: str = ",") -> RawTable:
         DataFileError: the file is missing, a folder, empty, unreadable, of another kind, wrongly encoded, or its
             header is unusable; the sentence names the file and what was expected.
     """
-    try:
-        _check_file(path)
+    with explain_unreadable(path):
+        check_file(path)
         table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, delimiter)
+    if table.columns.num_rows == 0:
+        raise DataFileError(path, _no_rows(table.rejects))
+    return table
+
+
+@contextmanager
+def explain_unreadable(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into the sentence that names it.
+
+    Raises:
+        DataFileError: instead of the errors of the system and of the libraries that read.
+    """
+    try:
+        yield
     except FileNotFoundError as error:
         raise DataFileError(path, "there is no such file (paths are relative to the working directory).") from error
     except PermissionError as error:
         raise DataFileError(path, "permission denied; this user may not read it.") from error
     except (OSError, EOFError, csv.Error, zlib.error, pa.ArrowException) as error:
         raise DataFileError(path, f"{_one_line(error)}.") from error
-    if table.columns.num_rows == 0:
-        raise DataFileError(path, _no_rows(table.rejects))
-    return table
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse what is no file, is empty, or is of another kind by its name.
+
+    Raises:
+        DataFileError: it is.
+    """
     if path.is_dir():
         raise DataFileError(path, "it is a folder; name one .csv, .csv.gz or .parquet file.")
     if path.stat().st_size == 0:
@@ -72,15 +89,12 @@ def _check_file(path: Path) -> None:
 
 
 def _read_csv(path: Path, delimiter: str) -> RawTable:
-    last_line = _check_encoding(path)
-    names = _read_header(path, delimiter)
+    last_line = check_encoding(path)
+    names = read_header(path, delimiter)
     rejects: list[Reject] = []
 
     def set_aside(row: pa_csv.InvalidRow) -> str:
-        reason = f"the row has {row.actual_columns} fields; the header has {row.expected_columns}."
-        if _spans_lines(row.text):
-            reason += f" It spans {len(row.text.splitlines()):,} lines; was a quote left open?"
-        rejects.append(Reject(row.number - 1, reason, row.text))
+        rejects.append(describe_invalid_row(row))
         return "skip"
 
     with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
@@ -95,13 +109,29 @@ def _read_csv(path: Path, delimiter: str) -> RawTable:
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
-    _refuse_open_quote(path, columns, rejects, last_line)
+    rows = columns.num_rows + len(rejects)
+    last_reject = rejects[-1] if rejects and rejects[-1].row == rows else None
+    if is_quote_open(columns.columns[-1][-1].as_py() if columns.num_rows else "", last_reject, last_line):
+        raise UnclosedQuote(path, rows)
     aside = np.array([reject.row for reject in rejects], dtype=np.int64)
     everything = np.arange(1, columns.num_rows + len(aside) + 1, dtype=np.int64)
     return RawTable(columns, np.setdiff1d(everything, aside, assume_unique=True), tuple(rejects), delimiter)
 
 
-def _read_header(path: Path, delimiter: str) -> list[str]:
+def describe_invalid_row(row: pa_csv.InvalidRow) -> Reject:
+    """Say what is wrong with a row that has more or fewer fields than the header."""
+    reason = f"the row has {row.actual_columns} fields; the header has {row.expected_columns}."
+    if _spans_lines(row.text):
+        reason += f" It spans {len(row.text.splitlines()):,} lines; was a quote left open?"
+    return Reject(row.number - 1, reason, row.text)
+
+
+def read_header(path: Path, delimiter: str) -> list[str]:
+    """Read the names of a CSV file's columns.
+
+    Raises:
+        DataFileError: there are none, two are the same, they are no text, or no row follows.
+    """
     open_text = gzip.open if path.suffix == ".gz" else open
     with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
         names = next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
@@ -134,8 +164,12 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise DataFileError(path, "its header is not text; was it saved as UTF-16, or is it another kind of file?")
 
 
-def _check_encoding(path: Path) -> str:
-    """Refuse a line that is not UTF-8; give the last line that is not blank."""
+def check_encoding(path: Path) -> str:
+    """Read a CSV file through; give the last line that is not blank.
+
+    Raises:
+        DataFileError: a line is not UTF-8; the sentence names it.
+    """
     last = b""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rb") as file:
@@ -151,15 +185,17 @@ def _check_encoding(path: Path) -> str:
     return last.decode()
 
 
-def _refuse_open_quote(path: Path, columns: pa.Table, rejects: list[Reject], last_line: str) -> None:
-    """Refuse a file that ends inside a quoted field, which then holds every line since the quote."""
-    rows = columns.num_rows + len(rejects)
-    if rejects and rejects[-1].row == rows:
-        is_open = _spans_lines(rejects[-1].text) and rejects[-1].text.count('"') % 2 == 1
-    else:
-        is_open = rows > 0 and _spans_lines(columns.columns[-1][-1].as_py()) and not last_line.endswith('"')
-    if is_open:
-        raise DataFileError(path, f"a quote that opens in row {rows:,} is never closed.")
+def is_quote_open(last_field: str, last_reject: Reject | None, last_line: str) -> bool:
+    """Whether a file ends inside a quoted field, which then holds every line since the quote.
+
+    Args:
+        last_field: of the last row.
+        last_reject: the last row, if it does not fit the header.
+        last_line: of the file.
+    """
+    if last_reject:
+        return _spans_lines(last_reject.text) and last_reject.text.count('"') % 2 == 1
+    return _spans_lines(last_field) and not last_line.endswith('"')
 
 
 def _no_rows(rejects: Sequence[Reject]) -> str:

@@ -38,7 +38,7 @@ class CustomerEncoder:
 
     def __init__(self, signature: Signature) -> None:
         self._features = tuple(map(_unfold, signature.features))
-        ranges = np.array([_range(feature) for feature in signature.features])
+        ranges = np.array([range_of(feature) for feature in signature.features])
         self._minima, self._maxima = ranges[:, :1], ranges[:, 1:]
 
     def encode(self, values: Mapping[str, Value]) -> tuple[list[float], InputQuality]:
@@ -120,11 +120,11 @@ class _Notes:
 
 def _unfold(feature: Feature) -> tuple[str, dict[Value, float] | None, float, float, float, bool]:
     """Give what `encode` needs of a feature, as plain values: they are looked at for each value of each customer."""
-    return feature.name, _codes(feature), feature.other_code, *_range(feature), feature.minimum is not None
+    return feature.name, codes_of(feature), feature.other_code, *range_of(feature), feature.minimum is not None
 
 
-def _codes(feature: Feature) -> dict[Value, float] | None:
-    """Give what each value becomes, where a feature has few."""
+def codes_of(feature: Feature) -> dict[Value, float] | None:
+    """Give the number that each value becomes, where a feature has few; None where it is numeric."""
     if feature.kind == "numeric":
         return None
     if feature.kind == "boolean":
@@ -134,7 +134,7 @@ def _codes(feature: Feature) -> dict[Value, float] | None:
     return codes
 
 
-def _range(feature: Feature) -> tuple[float, float]:
+def range_of(feature: Feature) -> tuple[float, float]:
     """Give the range seen in training; where nothing was, any number is in it that float32 can hold."""
     if feature.minimum is None or feature.maximum is None:
         return -LARGEST_NUMBER, LARGEST_NUMBER

@@ -112,12 +112,7 @@ class Predictor:
         encoded = self._encoder.encode(features)
         missing = encoded[1]["missing"]
         if len(missing) > self._most_missing:
-            allowed, share = self._max_missing_share, len(missing) / len(self._names)
-            raise FeatureSchemaMismatch(
-                f"{len(missing)} of {len(self._names)} features are missing ({share:.0%}); at "
-                f"most {allowed:.0%} may be: {', '.join(missing)}.",
-                missing,
-            )
+            raise FeatureSchemaMismatch.of_missing(missing, len(self._names), self._max_missing_share)
         return encoded
 
     def encode_columns(self, columns: Sequence[Sequence[Value]]) -> EncodedColumns | None:

@@ -34,7 +34,7 @@ class Reason(TypedDict):
     text: str
 
 
-_EFFECTS: Final = ("raises the risk", "lowers the risk", "leaves the risk as it is")
+EFFECTS: Final = ("raises the risk", "lowers the risk", "leaves the risk as it is")
 
 _REMEMBERED: Final = 1024
 """How many texts of a feature are kept before all are forgotten: of its categories, and of numbers that come again."""
@@ -92,38 +92,51 @@ class Explainer:
                 order.ravel().tolist(),
                 [values[place] for values, places in by_customer for place in places],
                 sizes.ravel().tolist(),
-                (len(_EFFECTS) * order + effects).ravel().tolist(),
+                (len(EFFECTS) * order + effects).ravel().tolist(),
                 strict=True,
             )
         ]
         return list(map(list, zip(*[iter(reasons)] * order.shape[1], strict=True)))
 
 
-_Unfolded = tuple[str, "_Texts", "_Texts", "_Texts"]
+_Unfolded = tuple[str, "Texts", "Texts", "Texts"]
 """A feature's name, and its texts where it raises the risk, lowers it, and leaves it as it is."""
 
 
 def _unfold(feature: Feature) -> _Unfolded:
-    raises, lowers, leaves = (_Texts(feature, effect) for effect in _EFFECTS)
+    raises, lowers, leaves = (Texts(feature, effect) for effect in EFFECTS)
     return feature.name, raises, lowers, leaves
 
 
-class _Texts(dict[Value, str]):
+class Texts(dict[Value, str]):
     """Describes the values of a feature whose contributions have the same sign, and keeps what it said.
 
     A dictionary, since looking into one takes a quarter of the time that calling a cached function does.
+
+    Args:
+        feature: whose values.
+        effect: what they do, one of `EFFECTS`.
+
+    Attributes:
+        typical: the value that has an ending of its own.
+        missing: the text of a missing value.
+        before: what comes before any other.
+        after_typical: what follows the typical value.
+        after: what follows any other.
     """
 
     def __init__(self, feature: Feature, effect: str) -> None:
-        self._name, self._typical, self._effect = feature.name, feature.typical, effect
-        self._as_usual, self._unusual = _usual(feature)
+        as_usual, unusual = _usual(feature)
+        self.typical = feature.typical
+        self.missing = f"{feature.name} is missing: {effect}"
+        self.before = f"{feature.name} is "
+        self.after_typical, self.after = f" ({as_usual}): {effect}", f" ({unusual}): {effect}"
 
     def __missing__(self, value: Value) -> str:
         if len(self) >= _REMEMBERED:
             self.clear()
-        usual = self._as_usual if value == self._typical else self._unusual
-        has = "missing" if value is None else f"{_show(value)} ({usual})"
-        self[value] = text = f"{self._name} is {has}: {self._effect}"
+        after = self.after_typical if value == self.typical else self.after
+        self[value] = text = self.missing if value is None else f"{self.before}{_show(value)}{after}"
         return text
 
 

@@ -110,6 +110,22 @@ class Registry:
                 return version
         raise NoModel(f"There is no model in {self.models.name}/ yet; train one with churn-mlops train.")
 
+    def resolve(self, name: str) -> str:
+        """Name the version that an alias stands for; any other name is a version's own.
+
+        Raises:
+            NoModel: the champion was asked for and there is none.
+            RegistryError: no version has that part.
+        """
+        if name == "champion":
+            return self.champion()
+        if name not in Aliases.model_fields:
+            return name
+        named = (self.aliases() or Aliases()).model_dump()[name]
+        if named is None:
+            raise RegistryError(f"No version is {name}.")
+        return str(named)
+
     def fingerprint(self, version: str | None = None) -> tuple[object, ...]:
         """Describe what the champion depends on, and the files of a version if one is named: equal while unchanged.
 

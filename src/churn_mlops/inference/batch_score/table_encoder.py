@@ -1,0 +1,244 @@
+"""From record batches of customers to the rows that the graph takes: as training reads a table, as the API encodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from churn_mlops.data.kinds import ReadColumn, read_column
+from churn_mlops.errors import DataFileError
+from churn_mlops.inference.encoding import codes_of, range_of
+from churn_mlops.models.signature import LARGEST_NUMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from churn_mlops.config.settings import Kind
+    from churn_mlops.inference.encoding import Value
+    from churn_mlops.models.signature import Feature, Signature
+
+    Floats = npt.NDArray[np.float64]
+    Booleans = npt.NDArray[np.bool_]
+
+_EXPECTED: Final[dict[Kind, str]] = {"numeric": "numbers", "boolean": "booleans", "categorical": "texts"}
+_ENDS: Final = np.float32(-LARGEST_NUMBER), np.float32(LARGEST_NUMBER)
+_LARGEST_WHOLE: Final = 2**53  # beyond it, a float is no exact whole number
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The values of a feature that has few different ones.
+
+    Attributes:
+        values: those there are; the last is None.
+        places: intp [rows], which of them each customer has.
+    """
+
+    values: Sequence[Value]
+    places: npt.NDArray[np.intp]
+
+    def __getitem__(self, rows: Booleans) -> Levels:
+        return Levels(self.values, self.places[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTable:
+    """Customers for the graph.
+
+    Attributes:
+        values: of each feature, by which reasons name them: levels, or float64 [rows] with NaN where it is missing.
+        matrix: float32 [rows, features], column by column in memory.
+        missing: bool [features, rows].
+        unseen: bool [features, rows], where a category was never seen in training.
+        out_of_range: bool [features, rows], where a number lies outside what was.
+        unfit: by row, what is wrong with a value that is not of its feature's kind.
+    """
+
+    values: Sequence[Levels | Floats]
+    matrix: npt.NDArray[np.float32]
+    missing: Booleans
+    unseen: Booleans
+    out_of_range: Booleans
+    unfit: dict[int, str]
+
+    def keep(self, rows: Booleans) -> EncodedTable:
+        """Keep the customers who are flagged, bool [rows]; none of them is unfit."""
+        values = [of_feature[rows] for of_feature in self.values]
+        missing, unseen, out_of_range = self.missing[:, rows], self.unseen[:, rows], self.out_of_range[:, rows]
+        return EncodedTable(values, self.matrix[rows], missing, unseen, out_of_range, {})
+
+
+class TableEncoder:
+    """Encodes record batches, column by column, exactly as `CustomerEncoder` encodes customers.
+
+    Texts are trimmed and numbers and booleans read from text as training does. What a text is, is found out once for
+    each that differs, and not again while batches share their dictionaries.
+
+    Args:
+        signature: the features.
+        missing_values: texts that mean a missing value.
+    """
+
+    def __init__(self, signature: Signature, missing_values: Sequence[str]) -> None:
+        self._features = tuple(_FeatureReader(feature, missing_values) for feature in signature.features)
+
+    def encode(self, customers: pa.RecordBatch, file: str) -> EncodedTable:
+        """Encode customers.
+
+        Args:
+            customers: [rows], with a column for each feature.
+            file: where they stand, for people.
+
+        Raises:
+            DataFileError: a column holds what can be no value of its feature, such as dates.
+        """
+        # by feature and not by customer, which is how all is read, looked up and compared
+        columns = np.empty((len(self._features), len(customers)), dtype=np.float32)
+        missing, unseen, out_of_range = (np.zeros(columns.shape, dtype=bool) for _ in range(3))
+        values: list[Levels | Floats] = []
+        unfit: dict[int, str] = {}
+        for place, reader in enumerate(self._features):
+            read = reader.read(customers[reader.feature.name], file)
+            np.isnan(read.numbers, out=missing[place])
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes its largest
+                np.clip(read.numbers.astype(np.float32), *_ENDS, out=columns[place])
+            if read.levels is None and reader.feature.minimum is not None:
+                low, high = range_of(reader.feature)
+                np.logical_or(read.numbers < low, read.numbers > high, out=out_of_range[place])
+            if read.unseen is not None:
+                unseen[place] = read.unseen
+            values.append(read.numbers if read.levels is None else read.levels)
+            unfit = read.unfit | unfit
+        return EncodedTable(values, columns.T, missing, unseen, out_of_range, unfit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A column that was read: float64 [rows], where it was never seen, its levels, and what does not fit by row."""
+
+    numbers: Floats
+    unfit: dict[int, str]
+    levels: Levels | None = None
+    unseen: Booleans | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadLevels:
+    """The different values of a column; of all arrays the last place is the missing value's.
+
+    Attributes:
+        source: what they were read from.
+        values: as a reason names them; none of numbers.
+        numbers: float64 [levels], their codes.
+        unseen: bool [levels].
+        unfit: what is wrong with a level, by its place.
+    """
+
+    source: pa.Array
+    values: Sequence[Value]
+    numbers: Floats
+    unseen: Booleans
+    unfit: dict[int, str]
+
+
+class _FeatureReader:
+    """Reads the columns of one feature."""
+
+    def __init__(self, feature: Feature, missing_values: Sequence[str]) -> None:
+        self.feature = feature
+        self._codes = codes_of(feature)
+        self._missing_values = missing_values
+        self._last: _ReadLevels | None = None
+
+    def read(self, column: pa.Array, file: str) -> _Read:
+        if pa.types.is_null(column.type):
+            column = column.cast(pa.string())
+        has_levels = pa.types.is_dictionary(column.type) or _is_text(column.type)
+        if has_levels or (self._codes is not None and not pa.types.is_boolean(column.type)):
+            return self._read_by_levels(column, file)
+        numbers, unfit = self._read_numbers(column, file)
+        if self._codes is None:
+            return _Read(numbers, unfit)
+        places = np.where(np.isnan(numbers), 2, numbers).astype(np.intp)
+        return _Read(numbers, unfit, Levels([False, True, None], places))
+
+    def _read_numbers(self, column: pa.Array, file: str) -> tuple[Floats, dict[int, str]]:
+        """Read numbers or truths; where there is something to be said of them, as training does."""
+        kind = pa.uint8() if pa.types.is_boolean(column.type) else column.type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            numbers = column.cast(kind).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            if not np.isinf(numbers).any():
+                return numbers, {}
+        read = self._read_values(column, file)
+        return read.values.to_numpy(dtype=np.float64, na_value=np.nan), read.rejected
+
+    def _read_by_levels(self, column: pa.Array, file: str) -> _Read:
+        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        last = self._last
+        if last is None or not last.source.equals(coded.dictionary):
+            self._last = last = self._read_levels(coded.dictionary, file)
+        places = coded.indices.fill_null(len(last.numbers) - 1).to_numpy().astype(np.intp)
+        unfit = (
+            {int(row): last.unfit[int(places[row])] for row in np.flatnonzero(np.isin(places, list(last.unfit)))}
+            if last.unfit
+            else {}
+        )
+        numbers = last.numbers[places]
+        if self._codes is None:
+            return _Read(numbers, unfit)
+        unseen = last.unseen[places] if last.unseen.any() else None
+        return _Read(numbers, unfit, Levels(last.values, places), unseen)
+
+    def _read_levels(self, levels: pa.Array, file: str) -> _ReadLevels:
+        """Read different values, of which several may turn out to be the same one, or to be missing."""
+        read = self._read_values(self._name_levels(levels), file)
+        if self._codes is None:
+            numbers = np.append(read.values.to_numpy(dtype=np.float64), np.nan)
+            return _ReadLevels(levels, [], numbers, np.zeros(len(numbers), dtype=bool), read.rejected)
+        native = bool if self.feature.kind == "boolean" else str
+        named = zip(read.values, read.missing, strict=True)
+        values: list[Value] = [*(None if gone else native(value) for value, gone in named), None]
+        codes = [np.nan if value is None else self._codes.get(value) for value in values]
+        unseen = np.array([code is None for code in codes])
+        numbers = np.array([self.feature.other_code if code is None else code for code in codes])
+        return _ReadLevels(levels, values, numbers, unseen, read.rejected)
+
+    def _name_levels(self, levels: pa.Array) -> pa.Array:
+        """Give numbers that are categories their names: 1.0 is '1', unless training met it among 1.5 and the like."""
+        if self.feature.kind != "categorical" or not pa.types.is_floating(levels.type):
+            return levels
+        return pa.array([None if level is None else self._name(level) for level in levels.to_pylist()], pa.string())
+
+    def _name(self, level: float) -> str | None:
+        if level != level:
+            return None
+        named = str(level)
+        is_whole = level.is_integer() and abs(level) < _LARGEST_WHOLE
+        return str(int(level)) if is_whole and self.feature.is_unseen(named) else named
+
+    def _read_values(self, column: pa.Array, file: str) -> ReadColumn:
+        feature = self.feature
+        read = read_column(pa.chunked_array([column]), feature.name, feature.kind, self._missing_values)
+        if read.kind is None:
+            problem = (
+                f"the column {feature.name!r} holds {column.type} values; {_EXPECTED[feature.kind]} were expected."
+            )
+            raise DataFileError(file, problem)
+        return read
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def list_names(flags: Booleans, names: Sequence[str]) -> pa.Array:
+    """List for each row the names of the features that are flagged, bool [features, rows]: dictionary-encoded text."""
+    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(flags, axis=0))]).astype(np.int32)
+    places = np.flatnonzero(np.ascontiguousarray(flags.T)) % len(flags) if offsets[-1] else np.empty(0)
+    named = pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), pa.array(names, pa.string()))
+    return pa.ListArray.from_arrays(pa.array(offsets), named)

@@ -1,0 +1,166 @@
+"""Customers from tables: CSV, gzipped CSV and Parquet, one file, a folder of them, or those that a pattern matches."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
+
+from churn_mlops.data.reading import check_encoding, check_file, explain_unreadable, read_header
+from churn_mlops.errors import DataFileError, MissingColumn
+from churn_mlops.inference.batch_score.csv_batches import read_csv_batches
+from churn_mlops.inference.batch_score.cutting import cut
+from churn_mlops.inference.batch_score.source import CustomerBatch, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
+_SNAPSHOT_DATE: Final = "snapshot_date"
+
+
+def find_files(path: str) -> list[Path]:
+    """List the files of a table in the order of their names: one file, a folder's, or those that a pattern matches.
+
+    Files and folders whose names begin with `.` or `_` are left out of folders, as Spark and Hive do.
+
+    Raises:
+        DataFileError: there are none.
+    """
+    place = Path(path)
+    if place.is_dir():
+        found = [file for file in sorted(place.rglob("*")) if file.name.endswith(ENDINGS) and _is_shown(file, place)]
+        if not found:
+            raise DataFileError(place, "the folder holds no .csv, .csv.gz or .parquet file.")
+        return found
+    if place.exists() or not glob.has_magic(path):
+        return [place]
+    found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207 - takes absolute patterns
+    if not found:
+        raise DataFileError(place, "no file matches the pattern.")
+    return found
+
+
+def _is_shown(file: Path, folder: Path) -> bool:
+    return not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+
+
+def read_names(file: Path, delimiter: str) -> list[str]:
+    """Read the names of a file's columns.
+
+    Raises:
+        DataFileError: it cannot be read.
+    """
+    with explain_unreadable(file):
+        check_file(file)
+        if file.suffix == ".parquet":
+            return list(pa_parquet.read_schema(file).names)
+        try:
+            return read_header(file, delimiter)
+        except UnicodeDecodeError:
+            check_encoding(file)  # which names the line
+            raise
+
+
+class TableSource:
+    """The customers of some files.
+
+    Args:
+        files: in the order in which they are read.
+        features: the columns that there have to be.
+        customer_id: the column that says who a customer is.
+        customer_value: the column that says what each customer is worth; None where none does.
+        time: the column that says as of when a row was true; None where none does.
+        delimiter: of CSV files.
+
+    Raises:
+        DataError: a file cannot be read, or lacks a column.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        features: Sequence[str],
+        customer_id: str,
+        customer_value: str | None = None,
+        time: str | None = None,
+        delimiter: str = ",",
+    ) -> None:
+        self._files = tuple(files)
+        self._delimiter = delimiter
+        self.customer_id, self.customer_value, self.snapshot_date = customer_id, customer_value, time
+        named = [customer_id, *features, *filter(None, (customer_value, time))]
+        self._columns = tuple(dict.fromkeys(named))
+        for file in self._files:
+            self._check_columns(file, features)
+        self._check_types()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the files, their sizes and when they were changed."""
+        stats = [(str(file), status.st_size, status.st_mtime_ns) for file in self._files for status in (file.stat(),)]
+        return hashlib.sha256(repr((stats, self._columns, self._delimiter)).encode()).hexdigest()
+
+    def batches(self, rows: int, after: Position | None) -> Iterator[CustomerBatch]:
+        """Give the customers that follow a position, or all; no batch has customers of two files."""
+        first, skipped = after or (0, 0)
+        sizes = [file.stat().st_size for file in self._files]
+        for place in range(first, len(self._files)):
+            file = self._files[place]
+            before, share = sum(sizes[:place]) / sum(sizes), sizes[place] / sum(sizes)
+            read = self._read_parquet if file.suffix == ".parquet" else self._read_csv
+            with explain_unreadable(file):
+                for batch in read(place, rows, skipped if place == first else 0):
+                    yield replace(batch, done=before + share * batch.done)
+
+    def _check_columns(self, file: Path, features: Sequence[str]) -> None:
+        names = read_names(file, self._delimiter)
+        for column in self._columns:
+            if column not in names:
+                names_it = "the model" if column in features else "an option or the configuration"
+                raise MissingColumn(f"{file}: {names_it}", column, names)
+
+    def _check_types(self) -> None:
+        """Refuse ids or snapshot dates of two types, which would be no column of the output."""
+        types: dict[str, pa.DataType] = {}
+        for file in self._files:
+            schema = pa_parquet.read_schema(file) if file.suffix == ".parquet" else None
+            for column in filter(None, (self.customer_id, self.snapshot_date)):
+                found = schema.field(column).type if schema else pa.string()
+                expected = types.setdefault(column, found)
+                if _is_text(found) != _is_text(expected) or pa.types.is_date(found) != pa.types.is_date(expected):
+                    problem = f"the column {column!r} holds {found} values; those of {self._files[0]} are {expected}."
+                    raise DataFileError(file, problem)
+
+    def _read_csv(self, place: int, rows: int, skipped: int) -> Iterator[CustomerBatch]:
+        return read_csv_batches(self._files[place], place, self._columns, self._delimiter, rows, skipped)
+
+    def _read_parquet(self, place: int, rows: int, skipped: int) -> Iterator[CustomerBatch]:
+        path = self._files[place]
+        schema = pa_parquet.read_schema(path)
+        texts = [name for name in self._columns if name != self.customer_id and _is_text(schema.field(name).type)]
+        # neither mapped nor read ahead: both would hold more of the file than what is looked at
+        with pa_parquet.ParquetFile(path, read_dictionary=texts, pre_buffer=False, buffer_size=1 << 20) as file:
+            sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+            ends = np.cumsum(sizes)
+            first = int(np.searchsorted(ends, skipped, side="right"))
+            start = int(ends[first - 1]) if first else 0
+            groups = list(range(first, len(sizes)))
+            pieces = file.iter_batches(batch_size=rows, row_groups=groups, columns=[*self._columns], use_threads=False)
+            for customers in cut(pieces, rows, skipped - start):
+                numbers = np.arange(skipped + 1, skipped + len(customers) + 1, dtype=np.int64)
+                skipped += len(customers)
+                yield CustomerBatch(customers, str(path), numbers, (), (place, skipped), skipped / int(ends[-1]))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
