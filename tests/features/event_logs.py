@@ -69,5 +69,5 @@ def build(
     log = check(engine, settings, rejects)
     beside = read_customers(engine, settings.data), read_cancellations(engine, settings.data)
     builder = SnapshotBuilder.prepare(engine, log, settings, snapshots, *beside, types=types)
-    rows = engine.batches(builder.build_all(snapshots)).read_all().to_pandas()
+    rows: pd.DataFrame = engine.batches(builder.build_all(snapshots)).read_all().to_pandas()
     return rows.sort_values(["snapshot_date", "customer_id"], ignore_index=True)

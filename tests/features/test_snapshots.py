@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from churn_mlops.features.snapshots import choose_snapshots
 BEGINS, ENDS = date(2023, 1, 1), date(2024, 6, 30)
 
 
-def choose(days: int = (ENDS - BEGINS).days, **churn: object) -> tuple[tuple[date, ...], tuple[date, ...]]:
+def choose(days: int = (ENDS - BEGINS).days, **churn: Any) -> tuple[tuple[date, ...], tuple[date, ...]]:
     """Choose the snapshots of a log of so many days."""
     ends = midnight(BEGINS + timedelta(days=days))
     found = choose_snapshots(ChurnSettings.model_validate(churn), midnight(BEGINS), ends)
@@ -64,7 +65,7 @@ def test_snapshots_are_apart_whatever_is_configured(
         ({"horizon_days": [500]}, "no day is left to train on"),
     ],
 )
-def test_days_that_cannot_be_learnt_from_are_refused(churn: dict[str, object], sentence: str) -> None:
+def test_days_that_cannot_be_learnt_from_are_refused(churn: dict[str, Any], sentence: str) -> None:
     """With the days that are at fault."""
     with pytest.raises(DataError) as refused:
         choose(**churn)

@@ -96,6 +96,7 @@ def test_a_trained_version_reports_the_later_snapshot(tmp_path: Path) -> None:
     kept = read_out_of_fold(Registry(settings.artifacts.path), manifest)
     later = kept.fold == settings.training.folds
     table = load_table(settings)
+    assert table.held_out is not None
     assert np.array_equal(later, table.held_out)
     figures = ScoreCounts.count(kept.churned[later], kept.probability[later]).metrics()
     evaluation = manifest.evaluation

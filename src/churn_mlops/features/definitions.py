@@ -76,38 +76,29 @@ def _of_all_events(settings: FeaturesSettings, has_amount: bool) -> Iterator[Fea
         yield Feature("amount", "amount", "sum of all amounts so far", lambda h: h.amount())
         yield Feature("mean_amount", "amount", "mean amount so far", lambda h: h.mean_amount())
     for days in settings.windows_days:
-        last = f"in the last {days} days"
-        yield Feature(f"events_{days}d", "events", f"number of events {last}", lambda h, d=days: h.events(d))
-        yield Feature(f"active_days_{days}d", "days", f"days with an event {last}", lambda h, d=days: h.active_days(d))
-        yield Feature(
-            f"events_trend_{days}d",
-            "events",
-            f"number of events {last} less that of the {days} days before",
-            lambda h, d=days: h.events(d) - h.events_before(d),
-        )
-        if has_amount:
-            yield Feature(f"amount_{days}d", "amount", f"sum of amounts {last}", lambda h, d=days: h.amount(d))
-            yield Feature(f"mean_amount_{days}d", "amount", f"mean amount {last}", lambda h, d=days: h.mean_amount(d))
+        yield from _of_window(days, has_amount)
+
+
+def _of_window(days: int, has_amount: bool) -> Iterator[Feature]:
+    last = f"in the last {days} days"
+    yield Feature(f"events_{days}d", "events", f"number of events {last}", lambda h: h.events(days))
+    yield Feature(f"active_days_{days}d", "days", f"days with an event {last}", lambda h: h.active_days(days))
+    yield Feature(
+        f"events_trend_{days}d",
+        "events",
+        f"number of events {last} less that of the {days} days before",
+        lambda h: h.events(days) - h.events_before(days),
+    )
+    if has_amount:
+        yield Feature(f"amount_{days}d", "amount", f"sum of amounts {last}", lambda h: h.amount(days))
+        yield Feature(f"mean_amount_{days}d", "amount", f"mean amount {last}", lambda h: h.mean_amount(days))
 
 
 def _of_type(settings: FeaturesSettings, kind: str, name: str, has_amount: bool) -> Iterator[Feature]:
     longest = max(settings.windows_days)
     yield Feature(f"{name}_days_since_last", "days", f"days since the last {kind}", lambda h: h.days_since_last(kind))
     for days in settings.windows_days:
-        last = f"in the last {days} days"
-        yield Feature(
-            f"{name}_events_{days}d", "events", f"number of {kind} events {last}", lambda h, d=days: h.events(d, kind)
-        )
-        yield Feature(
-            f"{name}_trend_{days}d",
-            "events",
-            f"number of {kind} events {last} less that of the {days} days before",
-            lambda h, d=days: h.events(d, kind) - h.events_before(d, kind),
-        )
-        if has_amount:
-            yield Feature(
-                f"{name}_amount_{days}d", "amount", f"sum of {kind} amounts {last}", lambda h, d=days: h.amount(d, kind)
-            )
+        yield from _of_type_in_window(days, kind, name, has_amount)
     last = f"in the last {longest} days"
     yield Feature(
         f"{name}_share_{longest}d",
@@ -130,28 +121,51 @@ def _of_type(settings: FeaturesSettings, kind: str, name: str, has_amount: bool)
         )
 
 
+def _of_type_in_window(days: int, kind: str, name: str, has_amount: bool) -> Iterator[Feature]:
+    last = f"in the last {days} days"
+    yield Feature(f"{name}_events_{days}d", "events", f"number of {kind} events {last}", lambda h: h.events(days, kind))
+    yield Feature(
+        f"{name}_trend_{days}d",
+        "events",
+        f"number of {kind} events {last} less that of the {days} days before",
+        lambda h: h.events(days, kind) - h.events_before(days, kind),
+    )
+    if has_amount:
+        yield Feature(
+            f"{name}_amount_{days}d", "amount", f"sum of {kind} amounts {last}", lambda h: h.amount(days, kind)
+        )
+
+
 def _of_payments(settings: FeaturesSettings, types: Sequence[str]) -> Iterator[Feature]:
     if PAYMENT not in types or FAILED_PAYMENT not in types:
         return
     for days in settings.windows_days:
-        yield Feature(
-            f"failed_payment_rate_{days}d",
-            "share",
-            f"share of payments that failed in the last {days} days",
-            lambda h, d=days: divide(h.events(d, FAILED_PAYMENT), h.events(d, FAILED_PAYMENT) + h.events(d, PAYMENT)),
-        )
+        yield _failed_payment_rate(days)
+
+
+def _failed_payment_rate(days: int) -> Feature:
+    return Feature(
+        f"failed_payment_rate_{days}d",
+        "share",
+        f"share of payments that failed in the last {days} days",
+        lambda h: divide(h.events(days, FAILED_PAYMENT), h.events(days, FAILED_PAYMENT) + h.events(days, PAYMENT)),
+    )
 
 
 def _of_tickets(settings: FeaturesSettings, types: Sequence[str]) -> Iterator[Feature]:
     if TICKET not in types:
         return
     for days in settings.windows_days:
-        yield Feature(
-            f"ticket_rate_{days}d",
-            "ratio",
-            f"tickets per day with an event in the last {days} days",
-            lambda h, d=days: divide(h.events(d, TICKET), h.active_days(d)),
-        )
+        yield _ticket_rate(days)
+
+
+def _ticket_rate(days: int) -> Feature:
+    return Feature(
+        f"ticket_rate_{days}d",
+        "ratio",
+        f"tickets per day with an event in the last {days} days",
+        lambda h: divide(h.events(days, TICKET), h.active_days(days)),
+    )
 
 
 def _name_types(types: Sequence[str]) -> dict[str, str]:

@@ -113,7 +113,7 @@ def check_events(
     return EventLog(
         name=chosen.name,
         events=events.select(*_OWN, *(f"attribute_{place}" for place in range(len(chosen.attributes)))),
-        type_counts={str(row.type): int(row.rows) for row in accepted.itertuples()},
+        type_counts={str(kind): int(rows) for kind, rows in zip(accepted["type"], accepted["rows"], strict=True)},
         first=int(accepted["first"].min()),
         last=int(accepted["last"].max()),
         rows_read=int(groups["rows"].sum()),
@@ -252,7 +252,8 @@ def _count(engine: Engine, marked: ir.Table) -> pd.DataFrame:
     groups = marked.group_by(_REASON, "type").agg(
         rows=marked.count(), first=marked["at"].min(), last=marked["at"].max()
     )
-    found = engine.batches(groups.order_by(groups.rows.desc()).limit(_MOST_TYPES)).read_all().to_pandas()
+    largest = groups.order_by(groups.rows.desc()).limit(_MOST_TYPES)
+    found: pd.DataFrame = engine.batches(largest).read_all().to_pandas()
     return found.sort_values(["rows", "type"], ascending=[False, True], ignore_index=True)
 
 

@@ -76,7 +76,7 @@ def read_expression(text: str, columns: Mapping[str, ir.Value], key: str) -> ir.
         MissingColumn: it names a column that is not there.
     """
     try:
-        tree = sqlglot.parse_one(text, into=exp.Condition)
+        tree: Any = sqlglot.parse_one(text, into=exp.Condition)
         return _build(tree, columns, key)
     except (sqlglot.ParseError, sqlglot.TokenError) as error:
         reason = " ".join(str(error).split("\n")[0].split())
