@@ -49,7 +49,7 @@ class Format(Protocol):
 
 
 class ParquetFormat:
-    """A part is a row group. Snappy: zstd makes files a third smaller, and takes a tenth longer for all of it."""
+    """A part is a row group. Snappy: zstd makes files a quarter smaller, and takes a quarter longer to write them."""
 
     def write(self, table: pa.Table) -> Part:
         """Write some answers."""
