@@ -49,7 +49,7 @@ class Format(Protocol):
 
 
 class ParquetFormat:
-    """A part is a row group: Parquet, compressed by zstd."""
+    """A part is a row group. Snappy: zstd makes files a quarter smaller, and takes a quarter longer to write them."""
 
     def write(self, table: pa.Table) -> Part:
         """Write some answers."""
@@ -60,8 +60,7 @@ class ParquetFormat:
             table,
             written,
             row_group_size=max(1, len(table)),
-            compression="zstd",
-            compression_level=1,
+            compression="snappy",
             use_dictionary=[name for name in (*texts, *lists) if name != "customer_id"],
             write_statistics=[name for name in table.column_names if name not in texts],
             store_schema=False,

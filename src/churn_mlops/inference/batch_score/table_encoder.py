@@ -239,6 +239,11 @@ def _is_text(kind: pa.DataType) -> bool:
 def list_names(flags: Booleans, names: Sequence[str]) -> pa.Array:
     """List for each row the names of the features that are flagged, bool [features, rows]: dictionary-encoded text."""
     offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(flags, axis=0))]).astype(np.int32)
-    places = np.flatnonzero(np.ascontiguousarray(flags.T)) % len(flags) if offsets[-1] else np.empty(0)
-    named = pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), pa.array(names, pa.string()))
+    places = np.empty(offsets[-1], dtype=np.int32)
+    free = offsets[:-1].copy()  # where the next name of each row goes
+    for place in np.flatnonzero(flags.any(axis=1)).tolist():
+        rows = np.flatnonzero(flags[place])
+        places[free[rows]] = place
+        free[rows] += 1
+    named = pa.DictionaryArray.from_arrays(pa.array(places), pa.array(names, pa.string()))
     return pa.ListArray.from_arrays(pa.array(offsets), named)
