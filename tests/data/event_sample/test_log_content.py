@@ -78,6 +78,12 @@ def test_a_share_of_the_events_is_there_twice(events: pd.DataFrame) -> None:
     assert not events.duplicated(["event_id", "customer_id", "time", "type"])[~exact & ~again].any()
 
 
+def test_no_two_customers_are_alike(events: pd.DataFrame, lives: pd.DataFrame) -> None:
+    """Also those of different blocks: they join and act at times of their own."""
+    assert lives["joined"].duplicated().mean() < 0.01
+    assert events.drop_duplicates("event_id").duplicated(["time", "type", "amount"], keep=False).mean() < 0.1
+
+
 def test_customers_change(log: Log) -> None:
     """Plans and prices do, in rows of their own, known when it happens and while the customer is there."""
     customers = log.read("customers")
