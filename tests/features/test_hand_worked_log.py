@@ -8,8 +8,6 @@ import pytest
 from event_logs import SNAPSHOT, build, event, log_settings, write_log
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from churn_mlops.data.events.engine import Engine
@@ -33,11 +31,12 @@ LOG = [
 ]
 
 
-@pytest.fixture
-def rows(duckdb_engine: Engine, tmp_path: Path) -> pd.DataFrame:
+@pytest.fixture(scope="module")
+def rows(duckdb_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The rows of the log, by customer."""
-    settings = log_settings(write_log(tmp_path / "log.parquet", LOG))
-    return build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
+    folder = tmp_path_factory.mktemp("hand-worked")
+    settings = log_settings(write_log(folder / "log.parquet", LOG))
+    return build(duckdb_engine, settings, folder / "rejects.csv").set_index("customer_id")
 
 
 def test_only_customers_at_risk_have_a_row(rows: pd.DataFrame) -> None:
