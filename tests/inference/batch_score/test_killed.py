@@ -19,5 +19,5 @@ KILLS = 2
 def test_a_run_that_is_killed_goes_on(tmp_path: Path, sample_settings: Settings, options: tuple[str, ...]) -> None:
     """Whatever is written; once after one kill, once after two."""
     artifacts = {"CHURN_MLOPS__ARTIFACTS__PATH": str(sample_settings.artifacts.path)}
-    killing = Killing(tmp_path, rows=400_000, seed=3, options=options, environment=artifacts)
+    killing = Killing(tmp_path, rows=200_000, seed=3, options=options, environment=artifacts)
     assert [killing.kill_one(number) for number in range(KILLS)] == [""] * KILLS
