@@ -37,6 +37,8 @@ class SnapshotBuilder:
     """Everything that is the same for all snapshots of a log.
 
     Attributes:
+        engine: that computes. It keeps what a snapshot is made of step by step: as one expression of thousands of
+            columns, that would be planned for longer than it takes.
         settings: the configuration.
         features: what is computed.
         cells: the log, added up.
@@ -45,6 +47,7 @@ class SnapshotBuilder:
         log_ends: time of the last event, microseconds.
     """
 
+    engine: Engine
     settings: Settings
     features: tuple[Feature, ...]
     cells: Cells
@@ -81,7 +84,7 @@ class SnapshotBuilder:
             None if table is None else engine.keep(table.mutate(customer=table.customer.cast(kind)))
             for table in (customers, cancellations)
         )
-        return cls(settings, find_features(log, settings, types), cells, customers, cancellations, log.last)
+        return cls(engine, settings, find_features(log, settings, types), cells, customers, cancellations, log.last)
 
     def build(self, snapshot: date, with_outcomes: bool = True) -> ir.Table:
         """Build the rows of one snapshot.
@@ -91,12 +94,12 @@ class SnapshotBuilder:
             churned_30d (bool, may be missing) and so on.
         """
         churn = self.settings.churn
-        at_risk = find_at_risk(self.cells, snapshot, churn, self.cancellations)
-        history = History(self.cells, snapshot, self.settings.features.windows_days)
+        at_risk = self.engine.keep(find_at_risk(self.cells, snapshot, churn, self.cancellations))
+        history = History(self.cells, snapshot, self.settings.features.windows_days, self.engine.keep)
         built: dict[str, Any] = {feature.name: feature.build(history).cast(dt.float64) for feature in self.features}
         for place, name in enumerate(self.settings.data.events.attributes):
             built[name] = unstamp(history.attribute(place))
-        rows = history.by_type.group_by("customer").agg(**built).semi_join(at_risk, "customer")
+        rows = self.engine.keep(history.by_type.group_by("customer").agg(**built).semi_join(at_risk, "customer"))
         rows = self._add_attributes(rows, snapshot)
         rows = self._add_expressions(rows)
         if with_outcomes:
@@ -108,7 +111,8 @@ class SnapshotBuilder:
 
     def build_all(self, snapshots: Sequence[date]) -> ir.Table:
         """Build the rows of several snapshots, with outcomes."""
-        return ibis.union(*map(self.build, snapshots)) if len(snapshots) > 1 else self.build(snapshots[0])
+        built = [self.engine.keep(self.build(snapshot)) for snapshot in snapshots]
+        return ibis.union(*built) if len(built) > 1 else built[0]
 
     def _add_attributes(self, rows: ir.Table, snapshot: date) -> ir.Table:
         chosen = self.settings.data.customers

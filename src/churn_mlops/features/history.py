@@ -13,7 +13,7 @@ from churn_mlops.data.events.engine import bit_count, bit_or, divide
 from churn_mlops.features.cells import to_day
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     import ibis.expr.types as ir
@@ -31,11 +31,13 @@ class History:
         cells: the log, added up.
         snapshot: nothing from this midnight on is seen.
         windows_days: the windows that there are.
+        keep: computes a table once.
     """
 
     cells: Cells
     snapshot: date
     windows_days: Sequence[int]
+    keep: Callable[[ir.Table], ir.Table]
 
     @cached_property
     def by_type(self) -> ir.Table:
@@ -61,7 +63,7 @@ class History:
             quantities[f"bits_{interval}"] = bit_or(in_it)
         for place in range(self.cells.attributes):
             quantities[f"attribute_{place}"] = cells[f"attribute_{place}"].max()
-        return cells.group_by("customer", "slot").agg(**quantities)
+        return self.keep(cells.group_by("customer", "slot").agg(**quantities))
 
     def events(self, days: int | None = None, kind: str | None = None) -> ir.IntegerScalar:
         """Count events in the last days before the snapshot; of all time without days."""
