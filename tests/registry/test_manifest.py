@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,12 @@ from pydantic import ValidationError
 from version_drafts import make_draft
 
 from churn_mlops.registry.manifest import Decision, Manifest, ProfitParameters, seal
+from churn_mlops.registry.reading import Registry
 
 if TYPE_CHECKING:
-    from churn_mlops.registry.reading import Registry
     from churn_mlops.training.job import TrainedVersion
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_a_manifest_survives_json() -> None:
@@ -25,6 +28,14 @@ def test_a_manifest_survives_json() -> None:
 def test_what_training_wrote_is_what_is_read(sample_version: TrainedVersion, sample_registry: Registry) -> None:
     """A real manifest comes back from disk as it was returned."""
     assert sample_registry.read(sample_version.manifest.version) == sample_version.manifest
+
+
+def test_a_version_from_before_event_features_were_kept_is_read() -> None:
+    """The bundled sample's manifest names neither them nor wordings, and has the content that its name stands for."""
+    bundled = Registry(REPOSITORY / "artifacts")
+    (name,) = bundled.versions()
+    assert "event_features" not in (bundled.models / name / "manifest.json").read_text(encoding="utf-8")
+    assert bundled.read(name).event_features is None
 
 
 def test_a_version_is_named_by_its_second_and_its_content() -> None:

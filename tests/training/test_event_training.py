@@ -13,9 +13,11 @@ from event_logs import log_settings
 from hand_made_candidates import hand_made_candidate
 
 from churn_mlops.errors import DataError
+from churn_mlops.features.wording import Trend, Wording
 from churn_mlops.models.churn_model import ChurnModel
 from churn_mlops.models.logistic import build_logistic
 from churn_mlops.models.metrics import ScoreCounts
+from churn_mlops.registry.manifest import ChurnDefinition
 from churn_mlops.registry.reading import Registry
 from churn_mlops.training.event_table import list_features
 from churn_mlops.training.job import train
@@ -110,6 +112,29 @@ def test_a_trained_version_reports_the_later_snapshot(tmp_path: Path) -> None:
     assert "events read" in manifest.data.notes["data.events"]
 
 
+def test_a_version_remembers_what_its_features_are(tmp_path: Path) -> None:
+    """Types, windows, expressions and what leaving meant in the manifest; units and words in the signature."""
+    settings = settings_for(tmp_path, features={"windows_days": [7, 30], "expressions": {"half": "events_30d / 2"}})
+    manifest = Registry(settings.artifacts.path).read(train(settings, "logistic").manifest.version)
+    remembered = manifest.event_features
+    assert remembered is not None
+    assert sorted(remembered.types) == ["login", "purchase"]
+    assert remembered.windows_days == (7, 30)
+    assert remembered.has_amount
+    assert remembered.expressions == {"half": "events_30d / 2"}
+    assert remembered.churn == ChurnDefinition(
+        definition="inactivity", event_types=(), active_days=60, lead_days=0, horizon_days=(30,)
+    )
+    wordings = {feature.name: feature.wording for feature in manifest.signature.features}
+    assert wordings["login_trend_30d"] == Wording(
+        unit="events",
+        words="login events in the last 30 days less those of the 30 days before",
+        trend=Trend(of="login_events_30d", subject="login events", days=30),
+    )
+    assert wordings["half"] is None
+    assert [name for name, wording in wordings.items() if not wording] == ["half"]
+
+
 def test_the_order_of_a_log_changes_nothing(tmp_path: Path) -> None:
     """Not the last digit: rows that a version has seen are found again by the hash of their values."""
     settings = settings_for(tmp_path)
@@ -157,7 +182,7 @@ def test_features_are_listed_with_their_words(tmp_path: Path) -> None:
     """Those that are built, and those of one's own."""
     settings = settings_for(tmp_path, features={"expressions": {"per_day": "events_30d / tenure_days"}})
     listed = {feature.name: feature for feature in list_features(settings)}
-    assert (listed["events_7d"].unit, listed["events_7d"].words) == ("events", "number of events in the last 7 days")
+    assert (listed["events_7d"].unit, listed["events_7d"].words) == ("events", "events in the last 7 days")
     assert listed["per_day"].words == "events_30d / tenure_days"
     assert set(load_table(settings).features.columns) <= set(listed)
 

@@ -26,4 +26,4 @@ def list_all(config: Config = None) -> None:
     from churn_mlops.training.event_table import list_features
 
     for feature in list_features(settings):
-        typer.echo(f"{feature.name}  [{feature.unit}]  {feature.words}")
+        typer.echo(f"{feature.name}  [{feature.unit or 'own'}]  {feature.words}")

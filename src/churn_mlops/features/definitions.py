@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from churn_mlops.data.events.engine import divide
+from churn_mlops.features.wording import Trend, Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from churn_mlops.config.settings import FeaturesSettings
     from churn_mlops.features.history import History
+    from churn_mlops.features.wording import Unit
 
 PAYMENT, FAILED_PAYMENT, TICKET = "payment", "payment_failed", "ticket"
 
@@ -23,15 +25,22 @@ class Feature:
 
     Attributes:
         name: of its column.
-        unit: events, days, share, ratio or amount.
-        words: what it is, to follow "the" in a sentence.
+        unit: events, days, share, ratio or amount; None of a column of the operator's own.
+        words: what it is, in the plural where it is events or days: "login events in the last 30 days".
         build: gives the aggregate over a customer's events that it is.
+        trend: of a change, what changed.
     """
 
     name: str
-    unit: str
+    unit: Unit | None
     words: str
     build: Callable[[History], Any]
+    trend: Trend | None = None
+
+    @property
+    def wording(self) -> Wording | None:
+        """How reasons write it; None where they name the column and its value."""
+        return None if self.unit is None else Wording(unit=self.unit, words=self.words, trend=self.trend)
 
 
 def define_features(settings: FeaturesSettings, types: Sequence[str], has_amount: bool) -> tuple[Feature, ...]:
@@ -58,18 +67,18 @@ def describe_own(name: str, words: str) -> Feature:
     def build(history: History) -> Any:
         raise NotImplementedError(name)
 
-    return Feature(name, "own", words, build)
+    return Feature(name, None, words, build)
 
 
 def _of_all_events(settings: FeaturesSettings, has_amount: bool) -> Iterator[Feature]:
     yield Feature("days_since_last_event", "days", "days since the last event", lambda h: h.days_since_last())
     yield Feature("tenure_days", "days", "days since the first event", lambda h: h.days_since_first())
-    yield Feature("events", "events", "number of events so far", lambda h: h.events())
-    yield Feature("mean_gap_days", "days", "mean days between events", lambda h: h.mean_gap_days())
+    yield Feature("events", "events", "events so far", lambda h: h.events())
+    yield Feature("mean_gap_days", "days", "days between events on average", lambda h: h.mean_gap_days())
     yield Feature(
         "gap_ratio",
         "ratio",
-        "days since the last event against the mean days between events",
+        "ratio of the days since the last event to the mean days between events",
         lambda h: divide(h.days_since_last(), h.mean_gap_days()),
     )
     if has_amount:
@@ -81,13 +90,14 @@ def _of_all_events(settings: FeaturesSettings, has_amount: bool) -> Iterator[Fea
 
 def _of_window(days: int, has_amount: bool) -> Iterator[Feature]:
     last = f"in the last {days} days"
-    yield Feature(f"events_{days}d", "events", f"number of events {last}", lambda h: h.events(days))
+    yield Feature(f"events_{days}d", "events", f"events {last}", lambda h: h.events(days))
     yield Feature(f"active_days_{days}d", "days", f"days with an event {last}", lambda h: h.active_days(days))
     yield Feature(
         f"events_trend_{days}d",
         "events",
-        f"number of events {last} less that of the {days} days before",
+        f"events {last} less those of the {days} days before",
         lambda h: h.events(days) - h.events_before(days),
+        Trend(of=f"events_{days}d", subject="events", days=days),
     )
     if has_amount:
         yield Feature(f"amount_{days}d", "amount", f"sum of amounts {last}", lambda h: h.amount(days))
@@ -123,12 +133,13 @@ def _of_type(settings: FeaturesSettings, kind: str, name: str, has_amount: bool)
 
 def _of_type_in_window(days: int, kind: str, name: str, has_amount: bool) -> Iterator[Feature]:
     last = f"in the last {days} days"
-    yield Feature(f"{name}_events_{days}d", "events", f"number of {kind} events {last}", lambda h: h.events(days, kind))
+    yield Feature(f"{name}_events_{days}d", "events", f"{kind} events {last}", lambda h: h.events(days, kind))
     yield Feature(
         f"{name}_trend_{days}d",
         "events",
-        f"number of {kind} events {last} less that of the {days} days before",
+        f"{kind} events {last} less those of the {days} days before",
         lambda h: h.events(days, kind) - h.events_before(days, kind),
+        Trend(of=f"{name}_events_{days}d", subject=f"{kind} events", days=days),
     )
     if has_amount:
         yield Feature(
@@ -163,7 +174,7 @@ def _ticket_rate(days: int) -> Feature:
     return Feature(
         f"ticket_rate_{days}d",
         "ratio",
-        f"tickets per day with an event in the last {days} days",
+        f"number of tickets per day with an event in the last {days} days",
         lambda h: divide(h.events(days, TICKET), h.active_days(days)),
     )
 

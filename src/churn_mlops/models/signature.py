@@ -10,8 +10,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from churn_mlops.config.settings import Kind
+from churn_mlops.features.wording import Wording
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
 LARGEST_NUMBER: Final = 3.4028234663852886e38
@@ -33,6 +36,7 @@ class Feature(BaseModel):
         maximum: largest value seen, of a numeric feature.
         typical: the median, or the most frequent value; None if it was never present.
         missing_share: share of the training rows on which it is missing, 0 to 1.
+        wording: how reasons write it; None where they name the column and its value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,7 @@ class Feature(BaseModel):
     maximum: float | None = None
     typical: bool | float | str | None = None
     missing_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    wording: Wording | None = None
 
     @cached_property
     def codes(self) -> dict[str, int]:
@@ -87,6 +92,15 @@ class Signature(BaseModel):
     def names(self) -> tuple[str, ...]:
         """The feature names in order."""
         return tuple(feature.name for feature in self.features)
+
+    def with_wordings(self, wordings: Mapping[str, Wording]) -> Signature:
+        """Give the signature whose features are put into words so, by name; others keep what they have."""
+        return Signature(
+            features=tuple(
+                feature.model_copy(update={"wording": wordings.get(feature.name, feature.wording)})
+                for feature in self.features
+            )
+        )
 
     def reference_row(self) -> npt.NDArray[np.float64]:
         """Encode the reference customer, who is typical in everything: float64 [features], representable in float32."""

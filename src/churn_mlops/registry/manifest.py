@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
@@ -302,6 +303,54 @@ class DataSummary(_Part):
     notes: dict[str, str]
 
 
+class ChurnDefinition(_Part):
+    """What leaving meant in training, and who was looked at; as `churn.*` in the configuration.
+
+    Attributes:
+        definition: inactivity (no event of the types for so many days) or cancellation.
+        event_types: the types that show that a customer is there; all where empty.
+        active_days: at risk are customers with such an event in so many days before the snapshot.
+        lead_days: days between the snapshot and the first day that counts.
+        horizon_days: days that count, for each outcome that was learnt; the first is the one that is served.
+    """
+
+    definition: Literal["inactivity", "cancellation"]
+    event_types: tuple[str, ...]
+    active_days: int
+    lead_days: int
+    horizon_days: tuple[int, ...]
+
+
+class EventFeatures(_Part):
+    """What a version that was trained on an event log computes of it: whoever scores a log computes the same.
+
+    Together with the definitions of this program it says what each column of the signature is, but for those that were
+    left out of it. How features are written stands in the signature.
+
+    Attributes:
+        types: event types with features of their own, in order; "other", the last, stands for all that are not named.
+            Where there is one type only, its features are those of all events.
+        windows_days: days before a snapshot that are counted and summed, ascending.
+        has_amount: whether events have amounts.
+        attributes: columns of events whose latest value is a feature.
+        customer_attributes: columns of `data.customers` that are features.
+        expressions: features made of other features, by name, in order.
+        churn: what leaving meant.
+        earliest: events before this day do not count.
+        nonnegative: types whose events do not count where their amount is negative; ["*"] for all.
+    """
+
+    types: Annotated[tuple[str, ...], Field(min_length=1)]
+    windows_days: Annotated[tuple[int, ...], Field(min_length=1)]
+    has_amount: bool
+    attributes: tuple[str, ...]
+    customer_attributes: tuple[str, ...]
+    expressions: dict[str, str]
+    churn: ChurnDefinition
+    earliest: date
+    nonnegative: tuple[str, ...]
+
+
 class ParityFigures(_Part):
     """Largest difference between the graph and the estimator, in probability or log-odds."""
 
@@ -313,7 +362,8 @@ class Manifest(_Part):
     """Everything about a version but the model itself.
 
     `version` is the UTC second of its making and eight digits of the sha256 of all the rest, so a name stands for
-    exactly one content. `files` holds the sha256 of every other file that was written.
+    exactly one content. `files` holds the sha256 of every other file that was written. There are no `event_features`
+    where a version was trained on a table, or on a log before they were kept.
     """
 
     format_version: Literal[2] = FORMAT_VERSION
@@ -328,6 +378,7 @@ class Manifest(_Part):
     evaluation: Evaluation
     data: DataSummary
     parity: ParityFigures
+    event_features: EventFeatures | None = None
     libraries: dict[str, str]
     files: dict[str, str]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,6 +21,8 @@ from churn_mlops.features.customers import read_cancellations, read_customers
 from churn_mlops.features.definitions import describe_own
 from churn_mlops.features.labels import label_name
 from churn_mlops.features.snapshots import choose_snapshots
+from churn_mlops.registry.manifest import ChurnDefinition, EventFeatures
+from churn_mlops.training.snapshot_table import SnapshotTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +32,12 @@ if TYPE_CHECKING:
     from churn_mlops.config.settings import DataSettings, Settings
     from churn_mlops.data.events.contract import EventLog
     from churn_mlops.data.events.engine import Engine
-    from churn_mlops.data.table import CustomerTable
     from churn_mlops.features.definitions import Feature
 
 _TARGET: Final = "churned"
 
 
-def load_events(settings: Settings, value_column: str | None = None, segments: Sequence[str] = ()) -> CustomerTable:
+def load_events(settings: Settings, value_column: str | None = None, segments: Sequence[str] = ()) -> SnapshotTable:
     """Load the snapshots of the configured log; its rejected rows are written on the way.
 
     Args:
@@ -60,7 +61,34 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
     assert table.time is not None  # noqa: S101 - it is read with its times
     held_out = (table.time >= pd.Timestamp(snapshots.test[0], tz="UTC")).to_numpy()
     described = f"{log.describe()} (all of them in {log.rejects})" if log.rejected else log.describe()
-    return replace(table, held_out=held_out, notes={"data.events": described, **notes, **table.notes})
+    checked = {one.name: getattr(table, one.name) for one in fields(table)}
+    changed = {"held_out": held_out, "notes": {"data.events": described, **notes, **table.notes}}
+    return SnapshotTable(
+        **(checked | changed),
+        event_features=remember_features(settings, builder.cells.types),
+        wordings={feature.name: feature.wording for feature in builder.features if feature.wording},
+    )
+
+
+def remember_features(settings: Settings, types: tuple[str, ...]) -> EventFeatures:
+    """Write down what features are made by.
+
+    Args:
+        settings: the configuration.
+        types: event types with features of their own.
+    """
+    events, customers, churn = settings.data.events, settings.data.customers, settings.churn
+    return EventFeatures(
+        types=types,
+        windows_days=settings.features.windows_days,
+        has_amount=events.amount is not None,
+        attributes=events.attributes,
+        customer_attributes=customers.attributes if customers else (),
+        expressions=settings.features.expressions,
+        churn=ChurnDefinition(**churn.model_dump(include=set(ChurnDefinition.model_fields))),
+        earliest=events.earliest,
+        nonnegative=events.nonnegative,
+    )
 
 
 def list_features(settings: Settings) -> tuple[Feature, ...]:

@@ -43,6 +43,7 @@ from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.out_of_fold import collect_out_of_fold
 from churn_mlops.training.refitting import refit, sample_rows
 from churn_mlops.training.report.assembly import report_version
+from churn_mlops.training.snapshot_table import SnapshotTable
 from churn_mlops.training.steps import Observer, Steps
 from churn_mlops.training.trial import hold_trial, learnt_rows
 
@@ -127,18 +128,20 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         steps.begin("proving the graph, registering")
         exported = export_model(fitted, table.features)
         parity = prove_parity(exported, fitted, table.features)
+    events = table if isinstance(table, SnapshotTable) else None
     draft = Manifest(
         version=_UNNAMED,
         created_at=datetime.now(UTC).replace(microsecond=0),
         sample=table.is_sample,
         model=contest.chosen.family,
-        signature=fitted.signature,
+        signature=fitted.signature.with_wordings(events.wordings) if events else fitted.signature,
         explanation=Explanation(kind=exported.contributions, intercept=exported.intercept, method=exported.method),
         calibration=Calibration(**asdict(fitted.calibration)),
         decision=decision,
         evaluation=evaluation,
         data=_summarise(table),
         parity=ParityFigures(rows=parity.rows, edge_rows=parity.edge_rows),
+        event_features=events.event_features if events else None,
         libraries={name: library_version(name) for name in _LIBRARIES},
         files={},
     )
