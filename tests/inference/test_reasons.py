@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from msgspec.structs import asdict
+from worded_signature import WORDED
 
 from churn_mlops.inference.reasons import Explainer, Reason
 from churn_mlops.models.parity import build_edge_rows
@@ -130,3 +131,63 @@ def test_many_customers_are_explained_as_each_alone() -> None:
         "plan is plus (most often basic): lowers the risk",
         "age is 35 (median 40.5): lowers the risk",
     ]
+
+
+@pytest.mark.parametrize(
+    ("feature", "values", "text"),
+    [
+        ("login_events_30d", {}, "login events in the last 30 days are missing"),
+        ("login_events_30d", {"login_events_30d": 2}, "2 login events in the last 30 days (median 9)"),
+        ("login_events_30d", {"login_events_30d": 1.0}, "1 login event in the last 30 days (median 9)"),
+        ("login_events_30d", {"login_events_30d": 9}, "9 login events in the last 30 days (the median)"),
+        ("tenure_days", {"tenure_days": 1.04}, "1 day since the first event (median 412)"),
+        ("tenure_days", {"tenure_days": 3.4567}, "3.5 days since the first event (median 412)"),
+        ("tenure_days", {"tenure_days": 1e12}, "1e+12 days since the first event (median 412)"),
+        ("share", {"share": 1 / 3}, "share of payments that failed is 33.3% (median 25%)"),
+        ("share", {"share": 0.01}, "share of payments that failed is 1% (median 25%)"),
+        ("share", {}, "share of payments that failed is missing"),
+        ("gap_ratio", {"gap_ratio": 5.2345}, "ratio of this to that is 5.23 (median 1)"),
+        ("gap_ratio", {"gap_ratio": 0.012345}, "ratio of this to that is 0.0123 (median 1)"),
+        ("amount", {"amount": 99.999}, "sum of all amounts so far is 100 (median 1,234.57)"),
+        (
+            "login_trend_30d",
+            {"login_trend_30d": -7, "login_events_30d": 2},
+            "login events fell from 9 to 2 in 30 days (median 1 fewer)",
+        ),
+        (
+            "login_trend_30d",
+            {"login_trend_30d": 3.0, "login_events_30d": 1200.0},
+            "login events rose from 1,197 to 1,200 in 30 days (median 1 fewer)",
+        ),
+        (
+            "login_trend_30d",
+            {"login_trend_30d": 0, "login_events_30d": 2},
+            "login events stayed at 2 in 30 days (median 1 fewer)",
+        ),
+        (
+            "login_trend_30d",
+            {"login_trend_30d": -1, "login_events_30d": 0},
+            "login events fell from 1 to 0 in 30 days (the median change)",
+        ),
+        (
+            "login_trend_30d",
+            {"login_trend_30d": -7},
+            "login events: 7 fewer in the last 30 days than in the 30 before (median 1 fewer)",
+        ),
+        (
+            "login_trend_30d",
+            {"login_trend_30d": 0},
+            "login events: as many in the last 30 days as in the 30 before (median 1 fewer)",
+        ),
+        ("login_trend_30d", {"login_events_30d": 2}, "the change of login events in 30 days is missing"),
+        ("plan", {"plan": "plus"}, "plan is plus (most often basic)"),
+    ],
+)
+def test_features_of_a_log_are_put_into_their_own_words(feature: str, values: dict[str, Value], text: str) -> None:
+    """Counts come first, shares in per cent, and a trend says from where to where; alike one by one and together."""
+    contributions = [1.0 if name == feature else 0.0 for name in WORDED.names]
+    explainer = Explainer(WORDED)
+    assert explainer.explain(values, contributions, 1)[0]["text"] == f"{text}: raises the risk"
+    columns: list[list[Value]] = [[values.get(name)] for name in WORDED.names]
+    ((reason,),) = explainer.explain_columns(columns, np.array([contributions], dtype=np.float32), 1)
+    assert reason.text == f"{text}: raises the risk"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Unit = Literal["events", "days", "share", "ratio", "amount"]
+
+COUNTED: Final[tuple[Unit, ...]] = ("events", "days")
+"""Units of which there are so many: the number comes first, and 1 has a singular."""
 
 
 class Trend(BaseModel):
@@ -40,3 +43,8 @@ class Wording(BaseModel):
     unit: Unit
     words: str
     trend: Trend | None = None
+
+    @property
+    def words_of_one(self) -> str:
+        """The words where there is one: event or day instead of events or days."""
+        return self.words.replace(self.unit, self.unit.removesuffix("s"), 1) if self.unit in COUNTED else self.words

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worded_signature import WORDED
 
-from churn_mlops.inference.batch_score.reason_columns import find_strongest, show_numbers
+from churn_mlops.inference.batch_score.reason_columns import ReasonWriter, find_strongest, show_numbers
+from churn_mlops.inference.reasons import Explainer
+from churn_mlops.models.signature import Signature
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e3, 1e3), min_size=1))
@@ -33,3 +36,33 @@ def test_the_strongest_are_found_in_their_order(count: int) -> None:
     contributions = np.random.default_rng(0).integers(-3, 4, (500, 12)).astype(np.float32)
     expected = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :count]
     np.testing.assert_array_equal(find_strongest(contributions, count), expected)
+
+
+def figures(least: float, most: float) -> st.SearchStrategy[float | None]:
+    """Numbers of some size, whole ones, extreme ones, and none."""
+    extremes = st.sampled_from([-0.0, 1.0, 1.04, 0.99, 1e300, -1e300, 1e9, 999_999_999.96])
+    return st.none() | st.floats(least, most) | st.integers(int(least), int(most)).map(float) | extremes
+
+
+@given(
+    st.lists(
+        st.tuples(
+            *(figures(low, high) for low, high in ((0, 99), (0, 2000), (0, 1), (0, 20), (-5000, 5000), (-60, 60)))
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.sampled_from([1.0, -1.0, 0.0]),
+)
+@settings(deadline=None, database=None, max_examples=200)
+def test_features_of_a_log_are_worded_as_one_by_one(rows: list[tuple[float | None, ...]], size: float) -> None:
+    """Counts, days, shares, ratios, amounts and trends, of which some texts name another feature's value."""
+    signature = Signature(features=WORDED.features[:-1])
+    values = [np.array([np.nan if value is None else value for value in column]) for column in zip(*rows, strict=True)]
+    contributions = np.full((len(rows), len(values)), size, dtype=np.float32)
+    columns = ReasonWriter(signature, 0).explain(values, contributions)
+    explainer = Explainer(signature)
+    for row, given_values in enumerate(rows):
+        named = dict(zip(signature.names, given_values, strict=True))
+        expected = [reason["text"] for reason in explainer.explain(named, [size] * len(values), 0)]
+        assert [column.texts[row].as_py() for column in columns] == expected

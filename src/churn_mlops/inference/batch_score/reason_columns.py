@@ -9,14 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churn_mlops.features.wording import COUNTED
 from churn_mlops.inference.batch_score.table_encoder import Levels
-from churn_mlops.inference.reasons import EFFECTS, Texts
+from churn_mlops.inference.reasons import EFFECTS, LARGEST_ROUNDED, Texts, find_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from churn_mlops.features.wording import Unit
     from churn_mlops.inference.encoding import Value
     from churn_mlops.models.signature import Feature, Signature
 
@@ -48,6 +50,7 @@ class ReasonWriter:
 
     def __init__(self, signature: Signature, count: int) -> None:
         self._words = tuple(map(_Words, signature.features))
+        self._beside = tuple(find_beside(feature, signature.names) for feature in signature.features)
         self._names = pa.array(signature.names, pa.string())
         self.count = min(count or len(self._names), len(self._names))
 
@@ -84,13 +87,18 @@ class ReasonWriter:
         places = np.empty(flat.size, dtype=np.int64)
         texts: list[pa.Array] = []
         start = total = 0
-        for words, of_feature, end in zip(self._words, values, ends.tolist(), strict=True):
+        for words, of_feature, beside, end in zip(self._words, values, self._beside, ends.tolist(), strict=True):
             reasons = by_feature[start:end]
             start = end
             rows = reasons // order.shape[1]
             if isinstance(of_feature, Levels):
                 used, found = _find_used(of_feature.places[rows], effects[reasons], len(of_feature.values))
                 described = words.describe_levels(of_feature.values, used)
+            elif words.are_changes:
+                now = None if beside is None else values[beside]
+                assert not isinstance(now, Levels)  # noqa: S101 - a trend is one of numbers
+                pairs = _Pairs.find(of_feature[rows], None if now is None else now[rows], effects[reasons])
+                found, described = pairs.found, words.describe_changes(pairs)
             else:
                 numbers = of_feature[rows]
                 if _mostly_differ(numbers):
@@ -111,7 +119,12 @@ class _Words:
 
     def __init__(self, feature: Feature) -> None:
         self._texts = [Texts(feature, effect) for effect in EFFECTS]
-        endings = [ending for texts in self._texts for ending in (texts.after, texts.after_typical)]
+        self.are_changes = feature.wording is not None and feature.wording.trend is not None
+        endings = [
+            ending
+            for texts in self._texts
+            for ending in (texts.after, texts.after_typical, texts.after_one, texts.after_one_typical)
+        ]
         self._endings = pa.array(endings, pa.string())
         self._missing = pa.array([texts.missing for texts in self._texts], pa.string())
 
@@ -123,13 +136,76 @@ class _Words:
         """Describe numbers, of which there may be many: joined by Arrow, which takes a fifth of the time."""
         described, effects = values[keys // 3], keys % 3
         texts = self._texts[0]
-        endings = self._endings.take(pa.array(2 * effects + (described == texts.typical)))
-        shown = show_numbers(described)
+        shown = show_numbers(described if texts.unit is None else round_numbers(described, texts.unit))
+        places = 4 * effects + (described == texts.typical)
+        if texts.unit in COUNTED:
+            places += 2 * pc.equal(shown, "1").to_numpy(zero_copy_only=False)
+        endings = self._endings.take(pa.array(places))
         written = pc.binary_join_element_wise(pa.scalar(texts.before), shown, endings, "")
         absent = np.isnan(described)
         if not absent.any():
             return written
         return pc.if_else(pa.array(absent), self._missing.take(pa.array(effects)), written)
+
+    def describe_changes(self, pairs: _Pairs) -> pa.Array:
+        """Describe trends, of which there are few: counts now, and how they changed."""
+        size = len(pairs.now)
+        described = [
+            self._texts[key % 3][pairs.changes[key // 3 // size], pairs.now[key // 3 % size]] for key in pairs.used
+        ]
+        return pa.array(described, pa.string())
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """The different pairs of a change and what there is now, with what they do.
+
+    Attributes:
+        changes: the different changes; None where it is missing.
+        now: the different figures of now; likewise.
+        used: which pairs occur with which effects, as `(place of the change * len(now) + place of now) * 3 + effect`.
+        found: intp [rows], which of these each row is.
+    """
+
+    changes: Sequence[Value]
+    now: Sequence[Value]
+    used: Sequence[int]
+    found: npt.NDArray[np.intp]
+
+    @classmethod
+    def find(cls, changes: Floats, now: Floats | None, effects: npt.NDArray[np.int_]) -> _Pairs:
+        """Find the pairs of some rows; without the figures of now, they are missing."""
+        first = pa.array(changes, from_pandas=False).dictionary_encode()
+        places, figures = first.indices.to_numpy().astype(np.int64), pa.array([np.nan])
+        if now is not None:
+            second = pa.array(now, from_pandas=False).dictionary_encode()
+            figures = second.dictionary
+            places = places * len(figures) + second.indices.to_numpy()
+        levels = len(first.dictionary) * len(figures)
+        if levels <= _MOST_PAIRS:
+            used, found = _find_used(places, effects, levels)
+        else:
+            used, found = np.unique(places * 3 + effects, return_inverse=True)
+        return cls(_list_values(first.dictionary), _list_values(figures), used.tolist(), found)
+
+
+_MOST_PAIRS: Final = 1 << 20
+"""Of more, those that occur are found by sorting instead of in a table of all that could."""
+
+
+def _list_values(numbers: pa.Array) -> list[Value]:
+    return [None if number != number else number for number in numbers.to_pylist()]
+
+
+def round_numbers(values: Floats, unit: Unit) -> Floats:
+    """Round numbers, float64 [rows], as `round_shown` does each."""
+    if unit == "events":
+        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values * 100 if unit == "share" else values
+        scale = 10.0 if unit in ("share", "days") else np.where(np.abs(values) >= 1, 100.0, 10_000.0)
+        rounded: Floats = np.where(np.abs(scaled) < LARGEST_ROUNDED, np.rint(scaled * scale) / scale, scaled) + 0.0
+    return rounded  # the zero makes -0 a 0
 
 
 _POWERS: Final = 10.0 ** np.arange(10)
