@@ -44,16 +44,26 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.family = family
         self.calibration = calibration
 
-    def fit(self, frame: pd.DataFrame, churned: npt.NDArray[np.bool_], groups: pd.Series | None = None) -> Self:
+    def fit(
+        self,
+        frame: pd.DataFrame,
+        churned: npt.NDArray[np.bool_],
+        groups: pd.Series | None = None,
+        coded_by: npt.NDArray[np.bool_] | None = None,
+    ) -> Self:
         """Fit encoder and family; there is no state of earlier fits.
 
         Args:
             frame: the customers.
             churned: bool [rows], their outcomes.
             groups: [rows], such as the customer's id: what a family holds out to stop early, it holds out whole.
+            coded_by: bool [rows], another outcome, by which categories are ordered: models of several outcomes then
+                take the same rows.
         """
         self.classes_ = np.array([False, True])
-        self.encoder_ = FrameEncoder(self.kinds, self.rare_category_rows).fit(frame, churned)
+        self.encoder_ = FrameEncoder(self.kinds, self.rare_category_rows).fit(
+            frame, churned if coded_by is None else coded_by
+        )
         self.family_ = fit_clone(self.family, self.encoder_.transform(frame), churned, groups)
         return self
 

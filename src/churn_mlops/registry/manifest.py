@@ -358,12 +358,41 @@ class ParityFigures(_Part):
     edge_rows: float
 
 
+class Horizon(_Part):
+    """A further outcome of a version that was trained on an event log: that a customer leaves within other days.
+
+    It has a graph of its own, which takes what the main one takes. The probability that is given is bounded by those of
+    the horizons between (`models.coherence`), which the figures are of, too.
+
+    Attributes:
+        days: its length; a `churn.horizon_days` after the first.
+        churn_rate: share of the customers of the test snapshots who left within it.
+        metrics: on the test snapshots, with their intervals, by name.
+        explanation: of its graph's contributions.
+        calibration: of its own.
+        parity: of its graph and its estimator.
+    """
+
+    days: int
+    churn_rate: float
+    metrics: dict[str, Estimate]
+    explanation: Explanation
+    calibration: Calibration
+    parity: ParityFigures
+
+    @property
+    def graph(self) -> str:
+        """The name of its file."""
+        return f"model_{self.days}d.onnx"
+
+
 class Manifest(_Part):
     """Everything about a version but the model itself.
 
     `version` is the UTC second of its making and eight digits of the sha256 of all the rest, so a name stands for
     exactly one content. `files` holds the sha256 of every other file that was written. There are no `event_features`
-    where a version was trained on a table, or on a log before they were kept.
+    where a version was trained on a table, or on a log before they were kept. `horizons` are the outcomes beside the
+    main one.
     """
 
     format_version: Literal[2] = FORMAT_VERSION
@@ -379,8 +408,13 @@ class Manifest(_Part):
     data: DataSummary
     parity: ParityFigures
     event_features: EventFeatures | None = None
+    horizons: tuple[Horizon, ...] = ()
     libraries: dict[str, str]
     files: dict[str, str]
+
+    def of_horizon(self, horizon: Horizon) -> Manifest:
+        """Give what the manifest would be if a further horizon were the main one, as far as its graph is concerned."""
+        return self.model_copy(update={"explanation": horizon.explanation, "calibration": horizon.calibration})
 
 
 def name_version(created_at: datetime, content: dict[str, Any]) -> str:

@@ -34,10 +34,10 @@ def evaluate(trial: Trial, contest: Contest, settings: TrainingSettings, rows_us
             f"{_describe_trial(trial, settings)}; 95 % intervals from {resamples} bootstrap resamples"
             f"{_describe_sample(rows, rows_used)}"
         ),
-        metrics=_estimate(ScoreCounts.count(table.churned, probability), settings),
+        metrics=estimate(ScoreCounts.count(table.churned, probability), settings),
         no_skill=no_skill(float(table.churned.mean()))._asdict(),
         candidates=compare(contest.candidates, contest.chosen, trial.table.churned[learnt_rows(trial.table)]),
-        best_rule=BestRule(column=rule.column, metrics=_estimate(rule.counts, settings)),
+        best_rule=BestRule(column=rule.column, metrics=estimate(rule.counts, settings)),
         sampled_rows=rows if rows < rows_used else None,
     )
 
@@ -68,7 +68,8 @@ def _describe_sample(rows: int, rows_used: int) -> str:
     )
 
 
-def _estimate(counts: ScoreCounts, settings: TrainingSettings) -> dict[str, Estimate]:
+def estimate(counts: ScoreCounts, settings: TrainingSettings) -> dict[str, Estimate]:
+    """Compute the metrics with their intervals."""
     figures: Metrics = counts.metrics()
     intervals = counts.intervals(settings.bootstrap_resamples, settings.seed)
     return {

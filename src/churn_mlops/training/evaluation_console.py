@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from churn_mlops.training.learning_curve import describe_learning_curve
+from churn_mlops.training.wording import show_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 def show_evaluation(console: Console, manifest: Manifest) -> None:
     """Show what was measured beside the metrics; nothing is said of what the configuration switched off."""
     evaluation = manifest.evaluation
+    for horizon in manifest.horizons:
+        auc, gap = horizon.metrics["roc_auc"], horizon.metrics["calibration_error"]
+        _say(
+            console,
+            f"within {horizon.days} days, {horizon.churn_rate:.1%} of the customers tested left: ROC AUC "
+            f"{show_estimate(auc)}, calibration error {show_estimate(gap)}",
+        )
     if len(evaluation.candidates) > 1:
         _show_rows(console, list(_candidate_rows(evaluation)))
         _say(console, describe_choice(evaluation.candidates))

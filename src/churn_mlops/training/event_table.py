@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Final
+from functools import reduce
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import ibis.expr.types as ir
+    import numpy.typing as npt
 
     from churn_mlops.config.settings import DataSettings, Settings
     from churn_mlops.data.events.contract import EventLog
@@ -56,16 +58,20 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
         builder = SnapshotBuilder.prepare(engine, log, settings, dates, customers, cancellations)
         rows = engine.batches(builder.build_all(dates)).read_all()
     name = log.name.rstrip("/").rsplit("/", 1)[-1]
-    raw, told, notes = _name_columns(rows, settings, name)
+    raw, told, notes, outcomes = _name_columns(rows, settings, name)
     table = check_table(raw, told, name, value_column, segments)
     assert table.time is not None  # noqa: S101 - it is read with its times
     held_out = (table.time >= pd.Timestamp(snapshots.test[0], tz="UTC")).to_numpy()
     described = f"{log.describe()} (all of them in {log.rejects})" if log.rejected else log.describe()
+    accepted = np.ones(raw.columns.num_rows, dtype=bool)
+    accepted[[reject.row - 1 for reject in table.rejects]] = False  # rows are numbered from 1, and all of them
+    further = {days: outcome[accepted] for days, outcome in outcomes.items()}
     checked = {one.name: getattr(table, one.name) for one in fields(table)}
     changed = {"held_out": held_out, "notes": {"data.events": described, **notes, **table.notes}}
     return SnapshotTable(
         **(checked | changed),
         event_features=remember_features(settings, builder.cells.types),
+        further=further,
         wordings={feature.name: feature.wording for feature in builder.features if feature.wording},
     )
 
@@ -108,15 +114,25 @@ def _check_log(engine: Engine, settings: Settings, customers: ir.Table | None) -
         return check_events(engine, settings.data, rejects, customers)
 
 
-def _name_columns(rows: pa.Table, settings: Settings, name: str) -> tuple[RawTable, DataSettings, dict[str, str]]:
-    """Order the rows, leave out those whose outcome is not known, and say what the columns mean."""
-    outcomes = [label_name(days) for days in settings.churn.horizon_days]
-    learnt = outcomes[0]
-    unknown = rows[learnt].null_count
-    rows = rows.filter(pc.is_valid(rows[learnt])).sort_by([(SNAPSHOT, "ascending"), (CUSTOMER, "ascending")])
+class _Named(NamedTuple):
+    """Rows to check as a table, what its columns mean, notes, and the outcomes of the further horizons."""
+
+    raw: RawTable
+    told: DataSettings
+    notes: dict[str, str]
+    further: dict[int, npt.NDArray[np.bool_]]
+
+
+def _name_columns(rows: pa.Table, settings: Settings, name: str) -> _Named:
+    """Order the rows, leave out those of which an outcome is not known, and say what the columns mean."""
+    outcomes = {days: label_name(days) for days in settings.churn.horizon_days}
+    learnt, *others = outcomes.values()
+    known = reduce(pc.and_, (pc.is_valid(rows[name]) for name in outcomes.values()))
+    unknown = rows.num_rows - (pc.sum(known).as_py() or 0)
+    rows = rows.filter(known).sort_by([(SNAPSHOT, "ascending"), (CUSTOMER, "ascending")])
     if rows.num_rows == 0:
         raise DataError(f"{name} has no customer at risk whose outcome is known; raise churn.active_days.")
-    columns = rows.drop_columns(outcomes).append_column(_TARGET, rows[learnt].cast(pa.string()))
+    columns = rows.drop_columns([learnt, *others]).append_column(_TARGET, rows[learnt].cast(pa.string()))
     told = settings.data.model_copy(
         update={
             "source": "table",
@@ -129,4 +145,5 @@ def _name_columns(rows: pa.Table, settings: Settings, name: str) -> tuple[RawTab
     )
     left_out = f"{unknown:,} rows are left out: the outcome is not known, or fell into churn.lead_days"
     notes = {learnt: left_out} if unknown else {}
-    return RawTable(columns, np.arange(1, rows.num_rows + 1, dtype=np.int64)), told, notes
+    further = {days: rows[name].to_numpy() for days, name in outcomes.items() if name != learnt}
+    return _Named(RawTable(columns, np.arange(1, rows.num_rows + 1, dtype=np.int64)), told, notes, further)

@@ -34,7 +34,7 @@ def forecast_contest(families: Sequence[Family], settings: Settings, rows: int) 
 
 
 def forecast_fits(fit_seconds: float, settings: Settings, rows: int, rows_used: int, repeats: bool) -> list[float]:
-    """Expect seconds of what follows the contest: looking closer, the final fit, and proving the graph.
+    """Expect seconds of what follows the contest: looking closer, the final fit, further horizons, and the graph.
 
     Args:
         fit_seconds: what fitting the chosen model in a fold takes.
@@ -52,4 +52,6 @@ def forecast_fits(fit_seconds: float, settings: Settings, rows: int, rows_used: 
     if settings.evaluation.learning_curve:
         looks.append(fit_seconds * TESTED_FOLDS * sum(SHARES))
     final = fit_seconds * rows_used / max(1, rows) * folds / (folds - 1)
-    return [*looks, final, _SECONDS_OF_REPORT + _SECONDS_PER_SCORED_ROW * rows_used]
+    further = len(set(settings.churn.horizon_days)) - 1 if settings.data.source == "events" else 0
+    each = fit_seconds * (folds + 1) + final  # its folds, the test, and the fit on all rows
+    return [*looks, final, *[each] * further, _SECONDS_OF_REPORT + _SECONDS_PER_SCORED_ROW * rows_used]

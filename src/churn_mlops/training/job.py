@@ -38,6 +38,7 @@ from churn_mlops.training.contest import Model, forecast, run_contest
 from churn_mlops.training.deciding import choose_decision
 from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.forecast import forecast_fits
+from churn_mlops.training.horizons import learn_horizons
 from churn_mlops.training.loading import load_table
 from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.out_of_fold import collect_out_of_fold
@@ -125,10 +126,11 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         evaluation = look_closer(evaluation, refit(chosen, evaluated), trial, decision, settings, steps)
         steps.begin("fitting on all customers")
         fitted = chosen.fit(table.features, table.churned, table.customer_ids)
+        events = table if isinstance(table, SnapshotTable) else None
+        further = learn_horizons(chosen, events, trial, settings.training, steps) if events else ()
         steps.begin("proving the graph, registering")
         exported = export_model(fitted, table.features)
         parity = prove_parity(exported, fitted, table.features)
-    events = table if isinstance(table, SnapshotTable) else None
     draft = Manifest(
         version=_UNNAMED,
         created_at=datetime.now(UTC).replace(microsecond=0),
@@ -142,11 +144,13 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         data=_summarise(table),
         parity=ParityFigures(rows=parity.rows, edge_rows=parity.edge_rows),
         event_features=events.event_features if events else None,
+        horizons=tuple(one.horizon for one in further),
         libraries={name: library_version(name) for name in _LIBRARIES},
         files={},
     )
     files = {
         GRAPH: exported.graph,
+        **{one.horizon.graph: one.graph for one in further},
         ESTIMATOR: _dump(fitted),
         OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, rows, *trial.every_row()).to_csv(),
         REPORT: report_version(draft, exported.graph, fitted.family_, tested, probability, settings, registry),
