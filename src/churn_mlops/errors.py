@@ -128,6 +128,16 @@ class VersionRefused(RegistryError):
         super().__init__(f"Version {version} is refused: {problem}")
 
 
+class NoEventFeatures(RegistryError):
+    """A version was not trained on an event log, so nobody can tell what it would compute of one."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"Version {version} was not trained on an event log, or before versions kept what they compute of it: it "
+            f"scores tables of its features. Train one with data.source: events."
+        )
+
+
 class KeyRefused(ChurnMlopsError):
     """A key file cannot be used, to sign versions or to check their signatures."""
 

@@ -16,9 +16,10 @@ from churn_mlops.data.times import read_times
 from churn_mlops.errors import FeatureSchemaMismatch
 from churn_mlops.inference.batch_score.reason_columns import ReasonWriter
 from churn_mlops.inference.batch_score.table_encoder import Levels, TableEncoder, list_names
+from churn_mlops.models.coherence import make_coherent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -56,6 +57,7 @@ class Answerer:
         reasons: how many of each; 0 for all.
         max_missing_share: a customer with a larger share of missing features is rejected.
         missing_values: texts that mean a missing value.
+        further: what scores the version's further horizons, by their days.
     """
 
     def __init__(
@@ -65,14 +67,22 @@ class Answerer:
         reasons: int,
         max_missing_share: float,
         missing_values: Sequence[str],
+        further: Mapping[int, QuickScorer] | None = None,
     ) -> None:
         manifest = scorer.manifest
         self._scorer, self._source = scorer, source
+        self._further = further or {}
+        self._churn = manifest.event_features.churn if manifest.event_features else None
         self._names = manifest.signature.names
         self._decision, self._version = manifest.decision, manifest.version
         self._max_missing_share, self._missing_values = max_missing_share, missing_values
         self._encoder = TableEncoder(manifest.signature, missing_values)
         self._reasons = ReasonWriter(manifest.signature, reasons)
+
+    @property
+    def features(self) -> int:
+        """How many features the version has."""
+        return len(self._names)
 
     def answer(self, batch: CustomerBatch) -> Answers:
         """Answer for all who can be scored.
@@ -104,6 +114,7 @@ class Answerer:
     ) -> Answers:
         scores = self._scorer.score(encoded.matrix)
         columns: dict[str, pa.Array] = {"customer_id": ids, "churn_probability": pa.array(scores.probability)}
+        columns |= self._score_further(encoded, scores.probability)
         chance = scores.probability.astype(np.float64)
         columns |= self._decide(encoded, chance, worth)
         decision = self._decision
@@ -120,6 +131,13 @@ class Answerer:
         counts = Counter({name: int(flagged.any(axis=0).sum()) for name, flagged in flags.items()})
         counts.update(scored=len(ids), rejected=len(rejects), predicted=pc.sum(columns["churn_predicted"]).as_py() or 0)
         return Answers(pa.table(columns), rejects, counts)
+
+    def _score_further(self, encoded: EncodedTable, main: npt.NDArray[np.float32]) -> dict[str, pa.Array]:
+        if self._churn is None or not self._further:
+            return {}
+        found = {days: scorer.score(encoded.matrix).probability for days, scorer in self._further.items()}
+        coherent = make_coherent(main, self._churn.horizon_days[0], found, self._churn.definition)
+        return {f"churn_probability_{days}d": pa.array(probability) for days, probability in coherent.items()}
 
     def _decide(self, encoded: EncodedTable, chance: Floats, said: Floats | None) -> dict[str, pa.Array]:
         decision = self._decision

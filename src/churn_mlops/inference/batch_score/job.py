@@ -21,7 +21,7 @@ from churn_mlops.inference.batch_score.unfinished import open_unfinished
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from churn_mlops.inference.batch_score.answers import Answers
@@ -76,7 +76,11 @@ class Progress:
 
 
 def score_customers(
-    scorer: QuickScorer, source: CustomerSource, order: Order, observe: Callable[[Progress], None] = lambda _: None
+    scorer: QuickScorer,
+    source: CustomerSource,
+    order: Order,
+    observe: Callable[[Progress], None] = lambda _: None,
+    further: Mapping[int, QuickScorer] | None = None,
 ) -> Counter[str]:
     """Score all customers of a source, and replace the output at once when all are.
 
@@ -87,6 +91,7 @@ def score_customers(
         source: the customers.
         order: what is to be written.
         observe: told how far the run is.
+        further: what scores the version's further horizons, by their days.
 
     Returns:
         How many customers were scored and rejected, are predicted to leave, and have something missing, never seen or
@@ -101,17 +106,17 @@ def score_customers(
         explain_unwritable(order.output.parent),
         open_unfinished(order.output, _fingerprint(scorer, source, order)) as unfinished,
     ):
-        _Run(scorer, source, order, unfinished).run(observe)
+        answerer = Answerer(scorer, source, order.reasons, order.max_missing_share, order.missing_values, further)
+        _Run(answerer, source, order, unfinished).run(observe)
         return unfinished.counts
 
 
 class _Run:
     """One run; what is done with the answers depends on whether all or the best are wanted."""
 
-    def __init__(self, scorer: QuickScorer, source: CustomerSource, order: Order, unfinished: Unfinished) -> None:
-        features = len(scorer.manifest.signature.features)
-        self._rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _NUMBERS_AT_ONCE // features))
-        self._answerer = Answerer(scorer, source, order.reasons, order.max_missing_share, order.missing_values)
+    def __init__(self, answerer: Answerer, source: CustomerSource, order: Order, unfinished: Unfinished) -> None:
+        self._rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _NUMBERS_AT_ONCE // answerer.features))
+        self._answerer = answerer
         self._source, self._order, self._unfinished = source, order, unfinished
         self._format = FORMATS[order.form]()
         best = unfinished.read_best()

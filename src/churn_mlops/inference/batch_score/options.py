@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
 By = Literal["probability", "expected_profit"]
 Form = Literal["parquet", "csv"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What the command was told; None where the configuration or the version says it."""
 
-    table: str
-    output: Path
+    table: str | None
+    as_of: date | None
+    features: str | None
+    output: Path | None
+    output_table: str | None
+    overwrite: bool
     version: str
     top: int | None
     by: By | None

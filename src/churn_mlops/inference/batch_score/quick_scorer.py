@@ -8,13 +8,13 @@ import numpy as np
 
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.batch_score.additive_tables import AdditiveTables, NoTablesError
-from churn_mlops.inference.scorer import Scores
+from churn_mlops.inference.scorer import Scorer, Scores
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from churn_mlops.inference.scorer import Scorer
     from churn_mlops.registry.manifest import Manifest
+    from churn_mlops.registry.reading import Registry
 
 _COMPARED: Final = 64
 _LIMIT: Final = 1e-6
@@ -47,6 +47,29 @@ class QuickScorer:
     def manifest(self) -> Manifest:
         """The version's."""
         return self._scorer.manifest
+
+    @classmethod
+    def load(cls, registry: Registry, manifest: Manifest) -> QuickScorer:
+        """Load a version, to be run by one thread a batch, since batches are scored side by side.
+
+        Raises:
+            VersionRefused: its graph fails a check.
+        """
+        graph = registry.read_file(manifest)
+        return cls(Scorer(manifest, graph, threads=1), graph)
+
+    @classmethod
+    def load_further(cls, registry: Registry, manifest: Manifest) -> dict[int, QuickScorer]:
+        """Load the further horizons of a version, by their days.
+
+        Raises:
+            VersionRefused: a graph fails a check.
+        """
+        loaded = {}
+        for horizon in manifest.horizons:
+            graph, of_horizon = registry.read_file(manifest, horizon.graph), manifest.of_horizon(horizon)
+            loaded[horizon.days] = cls(Scorer(of_horizon, graph, threads=1), graph)
+        return loaded
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
         """Score customers, float32 [rows, features], encoded as `CustomerEncoder` does.
