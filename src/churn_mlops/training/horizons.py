@@ -47,6 +47,25 @@ class LearntHorizon:
     model: ChurnModel
 
 
+def check_horizons(table: SnapshotTable) -> None:
+    """Refuse outcomes that are too rare to be learnt, before anything else is.
+
+    Raises:
+        DataError: one is; the sentence says which.
+    """
+    assert table.held_out is not None  # noqa: S101 - some snapshots are to test on
+    for days, outcome in table.further.items():
+        learnt, tested = outcome[~table.held_out], outcome[table.held_out]
+        rarer = min(int(learnt.sum()), int((~learnt).sum()))
+        if rarer < FEWEST_CHURNERS or not 0 < tested.sum() < len(tested):
+            raise DataError(
+                f"Within {days} days, {int(learnt.sum()):,} of {len(learnt):,} customers of the training snapshots "
+                f"left, and {int(tested.sum()):,} of {len(tested):,} of the test snapshots: at least {FEWEST_CHURNERS} "
+                f"with each outcome are needed to learn from, and one to test on. Take {days} out of "
+                f"churn.horizon_days."
+            )
+
+
 def learn_horizons(
     model: ChurnModel, table: SnapshotTable, trial: Trial, settings: TrainingSettings, steps: Steps
 ) -> tuple[LearntHorizon, ...]:
@@ -62,16 +81,12 @@ def learn_horizons(
         trial: of the main horizon; its table has the rows to evaluate on.
         settings: resamples and seed of the intervals.
         steps: told of each horizon.
-
-    Raises:
-        DataError: an outcome is too rare to be learnt.
     """
     evaluated = trial.table
     assert isinstance(evaluated, type(table))  # noqa: S101 - rows of it
     models, probabilities = [], {}
     for days, outcome in evaluated.further.items():
         steps.begin(f"learning who leaves within {days} days")
-        _check_learnable(days, outcome, trial)
         calibrated = _calibrate(model, evaluated, outcome, trial)
         learnt, tested = np.flatnonzero(trial.fold < 0), trial.rows
         fitted = _fit(calibrated, evaluated, outcome, learnt)
@@ -84,17 +99,6 @@ def learn_horizons(
         _export(days, fitted, table, evaluated.further[days][trial.rows], probability, settings)
         for fitted, (days, probability) in zip(models, coherent.items(), strict=True)
     )
-
-
-def _check_learnable(days: int, outcome: Outcome, trial: Trial) -> None:
-    learnt, tested = outcome[trial.fold < 0], outcome[trial.rows]
-    rarer = min(int(learnt.sum()), int((~learnt).sum()))
-    if rarer < FEWEST_CHURNERS or not 0 < tested.sum() < len(tested):
-        raise DataError(
-            f"Within {days} days, {int(learnt.sum()):,} of {len(learnt):,} customers of the training snapshots left, "
-            f"and {int(tested.sum()):,} of {len(tested):,} of the test snapshots: at least {FEWEST_CHURNERS} with each "
-            f"outcome are needed to learn from, and one to test on. Take {days} out of churn.horizon_days."
-        )
 
 
 def _calibrate(model: ChurnModel, table: SnapshotTable, outcome: Outcome, trial: Trial) -> ChurnModel:

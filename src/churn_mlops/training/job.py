@@ -38,7 +38,7 @@ from churn_mlops.training.contest import Model, forecast, run_contest
 from churn_mlops.training.deciding import choose_decision
 from churn_mlops.training.evaluation import evaluate
 from churn_mlops.training.forecast import forecast_fits
-from churn_mlops.training.horizons import learn_horizons
+from churn_mlops.training.horizons import check_horizons, learn_horizons
 from churn_mlops.training.loading import load_table
 from churn_mlops.training.one_column import refuse_leaks
 from churn_mlops.training.out_of_fold import collect_out_of_fold
@@ -107,6 +107,9 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         table = load_table(settings, settings.decision.value_column, settings.evaluation.segments)
         rejects = _write_rejects(settings, table)
         check_learnable(table)
+        events = table if isinstance(table, SnapshotTable) else None
+        if events is not None:
+            check_horizons(events)
         steps.begin("looking for leaks")
         rows = sample_rows(table, settings.evaluation.max_rows, settings.training.seed)
         evaluated = table if len(rows) == len(table.churned) else table.take(rows)
@@ -126,7 +129,6 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         evaluation = look_closer(evaluation, refit(chosen, evaluated), trial, decision, settings, steps)
         steps.begin("fitting on all customers")
         fitted = chosen.fit(table.features, table.churned, table.customer_ids)
-        events = table if isinstance(table, SnapshotTable) else None
         further = learn_horizons(chosen, events, trial, settings.training, steps) if events else ()
         steps.begin("proving the graph, registering")
         exported = export_model(fitted, table.features)

@@ -1,0 +1,354 @@
+"""The road of an event log: trained on, it is scored as of a day, and API, batch and estimator say the same of it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import httpx
+import joblib
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pa_parquet
+import pytest
+from log_world import write_world
+
+from churn_mlops.api.app import create_app
+from churn_mlops.data.events.engine import open_engine
+from churn_mlops.errors import ChurnMlopsError, DataError, NoEventFeatures, OutputRefused
+from churn_mlops.features.exporting import export_snapshot
+from churn_mlops.features.log_snapshot import compute_snapshot
+from churn_mlops.inference.batch_score import job
+from churn_mlops.inference.batch_score.answers import Answerer
+from churn_mlops.inference.batch_score.options import Options
+from churn_mlops.inference.batch_score.run import run_score
+from churn_mlops.inference.batch_score.snapshot_source import SnapshotSource
+from churn_mlops.inference.event_settings import follow_version
+from churn_mlops.onnx_session import open_session
+from churn_mlops.registry.manifest import ESTIMATOR
+from churn_mlops.registry.reading import Registry
+from churn_mlops.training.job import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from churn_mlops.config.settings import Settings
+    from churn_mlops.registry.manifest import Manifest
+
+    Score = Callable[..., Path]
+
+AS_OF = date(2024, 12, 1)
+
+
+class World:
+    """A log, a version trained on it, and the features of everyone on a day."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self.settings: Settings = write_world(folder)
+        train(self.settings, "logistic")
+        self.registry = Registry(self.settings.artifacts.path)
+        self.manifest: Manifest = self.registry.read(self.registry.champion())
+        self.followed = follow_version(self.settings, self.manifest)
+        assert self.manifest.event_features
+        self.types = self.manifest.event_features.types
+        self.features_file = folder / "features.parquet"
+        export_snapshot(self.followed, self.features_file, AS_OF, self.types)
+
+    def features(self) -> list[dict[str, Any]]:
+        """Give the features of everyone at risk that the version takes, and who it is."""
+        names = ["customer_id", *self.manifest.signature.names]
+        rows: list[dict[str, Any]] = pa_parquet.read_table(self.features_file, columns=names).to_pylist()
+        return rows
+
+    def estimate(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Give what the estimator says of everyone at risk."""
+        estimator = joblib.load(io.BytesIO(self.registry.read_file(self.manifest, ESTIMATOR)))
+        frame = pd.read_parquet(self.features_file)
+        probability: np.ndarray[Any, np.dtype[np.float64]] = estimator.predict_proba(frame)[:, 1]
+        return probability
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Made once."""
+    return World(tmp_path_factory.mktemp("log"))
+
+
+@pytest.fixture
+def score(world: World, tmp_path: Path) -> Score:
+    """Run the command, on the log unless told otherwise; give the output."""
+
+    def run(name: str | None = "scores.parquet", **changes: Any) -> Path:
+        told: dict[str, Any] = dict.fromkeys(Options.__dataclass_fields__)
+        output = None if name is None else tmp_path / name
+        told |= {"output": output, "version": "champion", "overwrite": False, "config": world.config, "as_of": AS_OF}
+        run_score(Options(**(told | changes)))
+        return output or tmp_path
+
+    return run
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few customers a batch, and what is done is saved after each."""
+    monkeypatch.setattr(job, "_MOST_ROWS", 50)
+    monkeypatch.setattr(job, "_FEWEST_ROWS", 50)
+    monkeypatch.setattr(job, "_SECONDS_BETWEEN_SAVES", 0.0)
+
+
+async def ask_service(world: World) -> list[dict[str, Any]]:
+    """Send everyone's features to POST /predict."""
+    app = create_app(world.settings)
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://s") as client:
+        answers = []
+        for row in world.features():
+            features = {name: value for name, value in row.items() if name != "customer_id"}
+            body = json.dumps({"customer_id": row["customer_id"], "features": features})
+            answers.append((await client.post("/predict?reasons=3", content=body)).json())
+        return answers
+
+
+def test_the_log_is_answered_for_as_the_api_and_the_estimator_do(world: World, score: Score) -> None:
+    """Customer by customer: probability to 1e-6, decision, band, input quality, and reasons to the letter."""
+    scored = pd.read_parquet(score(reasons=3))
+    answers = asyncio.run(ask_service(world))
+    assert len(scored) == len(answers) > 300
+    assert scored["customer_id"].tolist() == [answer["customer_id"] for answer in answers]
+    assert scored["customer_id"].is_monotonic_increasing
+    probability = scored["churn_probability"]
+    np.testing.assert_allclose(probability, [answer["churn_probability"] for answer in answers], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(probability, world.estimate(), rtol=0, atol=1e-6)
+    for name in ("churn_predicted", "risk_band", "model_version"):
+        assert scored[name].tolist() == [answer[name] for answer in answers]
+    for name in ("missing", "unseen_category", "out_of_range"):
+        assert [list(listed) for listed in scored[name]] == [answer["input_quality"][name] for answer in answers]
+    for rank in range(3):
+        said = [answer["reasons"][rank] for answer in answers]
+        assert scored[f"reason_{rank + 1}"].tolist() == [reason["text"] for reason in said]
+        assert scored[f"feature_{rank + 1}"].tolist() == [reason["feature"] for reason in said]
+    assert set(scored["snapshot_date"]) == {AS_OF}
+
+
+def test_reasons_read_as_sentences(world: World, score: Score) -> None:
+    """Of all features of everyone: a trend says from where to where, and nothing is called by its column's name."""
+    scored = pd.read_parquet(score(reasons=0))
+    texts = {
+        feature: text
+        for rank in range(1, len(world.manifest.signature.features) + 1)
+        for feature, text in zip(scored[f"feature_{rank}"], scored[f"reason_{rank}"], strict=True)
+    }
+    assert " in 30 days (" in texts["login_trend_30d"]
+    assert texts["login_trend_30d"].startswith(
+        ("login events fell from ", "login events rose from ", "login events st")
+    )
+    own = {"plan", "country", "logins_a_day"}
+    assert [name for name, text in texts.items() if name in text and name not in own] == []
+
+
+def test_every_horizon_has_a_probability_that_fits_the_others(world: World, score: Score) -> None:
+    """That of its own graph, bounded by the main one: silence of 10 days is no likelier than of 5."""
+    scored = pd.read_parquet(score())
+    (horizon,) = world.manifest.horizons
+    assert horizon.days == 10
+    assert (scored["churn_probability_10d"] <= scored["churn_probability"]).all()
+    assert (scored["churn_probability_10d"] < scored["churn_probability"]).mean() > 0.5
+    session = open_session(world.registry.read_file(world.manifest, horizon.graph))
+    estimator = joblib.load(io.BytesIO(world.registry.read_file(world.manifest, ESTIMATOR)))
+    matrix = estimator.encoder_.transform(pd.read_parquet(world.features_file)).astype(np.float32)
+    (alone,) = session.run(["churn_probability"], {"features": matrix})
+    expected = np.minimum(alone, scored["churn_probability"])
+    np.testing.assert_allclose(scored["churn_probability_10d"], expected, rtol=0, atol=1e-6)
+    assert horizon.metrics["roc_auc"].value > 0.6
+    assert max(horizon.parity.rows, horizon.parity.edge_rows) < 1e-5
+
+
+def test_a_further_horizon_leaves_the_main_one_as_it_is(world: World) -> None:
+    """Trained without it, the graph that is served is the same to the byte."""
+    churn = world.settings.churn.model_copy(update={"horizon_days": (5,)})
+    artifacts = world.settings.artifacts.model_copy(update={"path": world.folder / "alone"})
+    alone = train(world.settings.model_copy(update={"churn": churn, "artifacts": artifacts}), "logistic").manifest
+    assert alone.horizons == ()
+    assert alone.files["model.onnx"] == world.manifest.files["model.onnx"]
+
+
+def test_exported_features_are_scored_as_the_log_is(world: World, score: Score) -> None:
+    """Byte by byte."""
+    of_log = score("log.csv").read_bytes()
+    of_features = score("features.csv", features=str(world.features_file), as_of=None).read_bytes()
+    assert of_log == of_features
+
+
+def test_the_same_log_gives_the_same_bytes(score: Score) -> None:
+    """Whenever it is scored."""
+    assert score("one.parquet").read_bytes() == score("two.parquet").read_bytes()
+
+
+def test_without_a_day_it_is_the_one_after_the_log(score: Score, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which is said, with how many are at risk, and what was rejected of the log."""
+    scored = pd.read_parquet(score(as_of=None))
+    assert set(scored["snapshot_date"]) == {date(2025, 1, 1)}
+    said = capsys.readouterr().out
+    assert f"{len(scored):,} customers are at risk as of 2025-01-01, the day after the log's last event" in said
+    assert "because 'event_id' occurred before; they are in" in said
+    assert "computing features as of 2025-01-01\n" in said
+
+
+def test_a_day_long_after_the_log_is_told(score: Score, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody knows what happened since."""
+    score(as_of=date(2025, 1, 11))
+    assert "the log ends on 2024-12-31, 11 days before" in capsys.readouterr().out
+
+
+def test_the_best_come_first(score: Score) -> None:
+    """The contact list is the top of what is said of everyone."""
+    everyone = pd.read_csv(score("all.csv"))
+    best = pd.read_csv(score("best.csv", top=10))
+    expected = everyone.sort_values("churn_probability", ascending=False, kind="stable").head(10)
+    assert best["customer_id"].tolist() == expected["customer_id"].tolist()
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("top", [None, 40])
+def test_a_run_that_stops_goes_on_where_it_was(
+    score: Score, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, top: int | None
+) -> None:
+    """What was answered before is not asked again, and the bytes are those of a run that was left alone."""
+    expected = score("whole.parquet", top=top).read_bytes()
+    answered: Counter[str] = Counter()
+    answer = Answerer.answer
+
+    def count(self: Answerer, batch: Any) -> Any:
+        answered["batches"] += 1
+        if answered["batches"] == 5:
+            raise OSError("the disk is gone")
+        return answer(self, batch)
+
+    monkeypatch.setattr(Answerer, "answer", count)
+    with pytest.raises(OSError, match="disk"):
+        score("broken.parquet", top=top)
+    assert not (tmp_path / "broken.parquet").exists()
+    before = answered["batches"]
+    output = score("broken.parquet", top=top)
+    assert output.read_bytes() == expected
+    total = -(-len(pd.read_parquet(score("again.parquet"))) // 50)
+    assert answered["batches"] - before - total < total
+
+
+def test_a_run_that_is_killed_leaves_the_last_output_and_is_finished_by_the_next(world: World, tmp_path: Path) -> None:
+    """SIGKILL, while the log is computed or scored: the file is the last one or the new one, and never half of it."""
+    output = tmp_path / "out" / "scores.parquet"
+    command = [
+        sys.executable,
+        "-m",
+        "churn_mlops.inference.batch_score",
+        "--output",
+        str(output),
+        "--as-of",
+        str(AS_OF),
+    ]
+    environment = os.environ | {"CHURN_MLOPS_CONFIG": str(world.config)}
+    began = time.monotonic()
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.monotonic() - began
+    expected = output.read_bytes()
+    moments = random.Random(5)  # noqa: S311 - moments, no secrets
+    killed = 0
+    for _ in range(3):
+        output.write_bytes(b"the last complete output")
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as run:
+            time.sleep(seconds * moments.uniform(0.5, 0.95))
+            run.send_signal(signal.SIGKILL)
+        killed += run.returncode == -signal.SIGKILL
+        assert output.read_bytes() in (b"the last complete output", expected)
+    assert killed
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert output.read_bytes() == expected
+    left = sorted(entry.name for entry in output.parent.iterdir())
+    assert left == ["scores.parquet", "scores.rejected_events.csv", "scores.rejects.csv"]
+
+
+def test_a_table_of_a_database_is_replaced_by_a_later_result(world: World, score: Score, tmp_path: Path) -> None:
+    """In the order of the answers; a table of somebody else is left alone unless told otherwise, a view always."""
+    database = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE TABLE taken AS SELECT 1 AS one; CREATE VIEW seen AS SELECT 2 AS two")
+    config = tmp_path / "config.yaml"
+    config.write_text(world.config.read_text().replace("engine:", f"engine:\n  database: {database}"), encoding="utf-8")
+    for top in (5, 3):
+        score(None, output_table="scores", top=top, config=config)
+    score(None, output_table="taken", top=2, config=config, overwrite=True)
+    with pytest.raises(OutputRefused, match="'seen' is a view"):
+        score(None, output_table="seen", config=config, overwrite=True)
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE OR REPLACE TABLE other AS SELECT 1 AS one")
+    with pytest.raises(OutputRefused, match="'other' is a table that churn-mlops score did not write"):
+        score(None, output_table="other", config=config)
+    of_file = pd.read_parquet(score(top=3))
+    with duckdb.connect(str(database), read_only=True) as connection:
+        written = connection.execute("FROM scores").df()
+        assert written["customer_id"].tolist() == of_file["customer_id"].tolist()
+        assert connection.execute("SELECT count(*) FROM taken").fetchone() == (2,)
+        assert connection.execute("FROM other").fetchall() == [(1,)]
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"as_of": date(2024, 1, 1)}, DataError, "the log begins on 2024-07-05"),
+        ({"as_of": date(2025, 9, 1)}, DataError, "No customer is at risk on 2025-09-01"),
+        ({"table": "customers.csv"}, DataError, "INPUT and --as-of were given"),
+        ({"output_table": "scores"}, OutputRefused, "either --output FILE or --output-table NAME"),
+        ({"name": None}, OutputRefused, "either --output FILE or --output-table NAME"),
+        ({"name": None, "output_table": "scores"}, OutputRefused, "needs engine.database"),
+        ({"name": None, "output_table": "a;b"}, OutputRefused, "letters, digits and _ were expected"),
+        ({"overwrite": True}, OutputRefused, "--overwrite is for tables"),
+    ],
+)
+def test_what_cannot_be_scored_is_said_in_a_sentence(
+    score: Score, changes: dict[str, Any], error: type[ChurnMlopsError], said: str
+) -> None:
+    """Before anything is written."""
+    with pytest.raises(error, match=said):
+        score(**changes)
+
+
+def test_a_version_of_a_table_scores_no_log(
+    score: Score, world: World, tmp_path: Path, sample_registry: Registry
+) -> None:
+    """And it is said what it does score; without a log in the configuration, nothing says what is scored."""
+    config = tmp_path / "config.yaml"
+    changed = world.config.read_text().replace(str(world.settings.artifacts.path), str(sample_registry.root))
+    config.write_text(changed, encoding="utf-8")
+    with pytest.raises(NoEventFeatures, match="scores tables of its features"):
+        score(config=config)
+    (tmp_path / "empty.yaml").touch()
+    with pytest.raises(DataError, match="There is nothing to score"):
+        score(config=tmp_path / "empty.yaml", as_of=None, version=world.manifest.version)
+
+
+def test_customers_are_named_anew_by_other_features(world: World, tmp_path: Path) -> None:
+    """A snapshot's fingerprint is that of its content: the same again, another of another day or other columns."""
+    names = world.manifest.signature.names
+    found = []
+    for day, columns in ((AS_OF, names), (AS_OF, names), (date(2024, 12, 2), names), (AS_OF, names[1:])):
+        with open_engine(world.settings.engine, world.settings.spark) as engine:
+            snapshot = compute_snapshot(engine, world.followed, tmp_path / "rejects.csv", day, world.types)
+            found.append(SnapshotSource(snapshot, columns).fingerprint)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
