@@ -157,7 +157,7 @@ def test_reasons_read_as_sentences(world: World, score: Score) -> None:
         ("login events fell from ", "login events rose from ", "login events st")
     )
     own = {"plan", "country", "logins_a_day"}
-    assert [name for name, text in texts.items() if name in text and name not in own] == []
+    assert {name for name, text in texts.items() if text.startswith(f"{name} is ")} == own & set(texts)
 
 
 def test_every_horizon_has_a_probability_that_fits_the_others(world: World, score: Score) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
 from version_drafts import make_draft
 
-from churn_mlops.registry.manifest import Decision, Manifest, ProfitParameters, seal
+from churn_mlops.registry.manifest import MANIFEST, Decision, Manifest, ProfitParameters, name_version, seal
 from churn_mlops.registry.reading import Registry
 
 if TYPE_CHECKING:
-    from churn_mlops.training.job import TrainedVersion
+    from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+    from churn_mlops.training.job import TrainedVersion
 
 
 def test_a_manifest_survives_json() -> None:
@@ -30,12 +29,17 @@ def test_what_training_wrote_is_what_is_read(sample_version: TrainedVersion, sam
     assert sample_registry.read(sample_version.manifest.version) == sample_version.manifest
 
 
-def test_a_version_from_before_event_features_were_kept_is_read() -> None:
-    """The bundled sample's manifest names neither them nor wordings, and has the content that its name stands for."""
-    bundled = Registry(REPOSITORY / "artifacts")
-    (name,) = bundled.versions()
-    assert "event_features" not in (bundled.models / name / "manifest.json").read_text(encoding="utf-8")
-    assert bundled.read(name).event_features is None
+def test_a_version_from_before_event_features_were_kept_is_read(tmp_path: Path) -> None:
+    """Its manifest has neither them nor horizons nor wordings, and the content that its name stands for."""
+    content = make_draft().model_dump(mode="json", exclude={"version", "event_features", "horizons"})
+    for feature in content["signature"]["features"]:
+        del feature["wording"]
+    version = name_version(make_draft().created_at, content)
+    folder = tmp_path / "models" / version
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text(json.dumps({"version": version, **content}), encoding="utf-8")
+    read = Registry(tmp_path).read(version)
+    assert (read.event_features, read.horizons, read.signature.features[0].wording) == (None, (), None)
 
 
 def test_a_version_is_named_by_its_second_and_its_content() -> None:
