@@ -3,7 +3,7 @@
 `python -m benchmarks.overload` (Linux, two cores) starts the service on one core and asks it from the other, on an open
 loop: requests are due at fixed times whether or not earlier ones have been answered, and are timed from when they were
 due. Its own lateness is therefore part of every figure; it is also measured, and printed. The maximum is the highest
-rate at which it answers all that is asked so; on connections that wait for their answers it may do more.
+rate at which it answers (nearly) all that is asked so; on connections that wait for their answers it may do more.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ import uvloop
 
 PORT: Final = 8899
 CONNECTIONS: Final = 1000
-SECONDS: Final = 5
+SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.5
+SHOWN_SECONDS: Final = 3
 TRIES: Final = 6
 TRY_SECONDS: Final = 2
 CAUGHT_UP_SECONDS: Final = 0.1
+ANSWERED_SHARE: Final = 0.99
+"""Of what is asked, less than this answered 200 is too much; some are refused whenever the machine has a pause."""
+
 SERVER_CORE, LOAD_CORE = 0, 1
 
 
@@ -55,10 +59,9 @@ class Outcome:
         return latency
 
     def is_sustained(self, requests: int) -> bool:
-        """Whether all requests of the phase were answered 200, the last ones as soon as they were due."""
-        if len(self.status) < requests or set(self.status) != {200}:
-            return False
-        return self.answered[-1] - max(self.due) < CAUGHT_UP_SECONDS
+        """Whether the requests of the phase were answered 200, the last ones as soon as they were due."""
+        is_answered = self.status.count(200) >= ANSWERED_SHARE * requests
+        return is_answered and self.answered[-1] - max(self.due) < CAUGHT_UP_SECONDS
 
     @property
     def lateness(self) -> Milliseconds:
@@ -187,7 +190,7 @@ async def measure(request: bytes) -> None:
     print(f"    accepted: {_describe(over.latency(200))}; p99 should be below {bound:.1f} ms")
     print(f"    accepted, from 0.5 s on: {_describe(over.latency(200, since=0.5))}")
     print(f"    refused: {_describe(over.latency(503))}; all should be below 50 ms")
-    for start in np.arange(0, SECONDS, 0.5):
+    for start in np.arange(0, SHOWN_SECONDS, 0.5):
         accepted, refused = (after.latency(status, start, start + 0.5) for status in (200, 503))
         print(f"at 80 % again, {start:.1f} s after: {_describe(accepted)}; {len(refused)} refused")
 
