@@ -44,7 +44,7 @@ ANSWER: Final[dict[str, Any]] = {
         for name in ("tenure", "monthly_charges", "total_charges")
     ],
     "input_quality": {"missing": [], "unseen_category": [], "out_of_range": []},
-    "model_version": "20261124T172300Z-5c7a802c",
+    "model_version": "20261130T203025Z-93a2460f",
 }
 """As long as an answer of /predict."""
 

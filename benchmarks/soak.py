@@ -2,8 +2,8 @@
 
 Run it by hand: python -m benchmarks.soak [--minutes 10] [--rate N] [--workers 1]. Every 2 s the champion changes, by
 promotion and rollback in turn, and every 20 s a version whose graph is damaged is made champion by hand. The load comes
-at a fixed rate, whatever the answers take: 80 % of what wrk reaches on the same service beforehand, unless --rate says
-how many a second. The service has one core and the load another, where there are two.
+at a fixed rate, whatever the answers take: 80 % of the highest at which the same service answered everything
+beforehand, unless --rate says how many a second. The service has one core and the load another, where there are two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvloop
 
+from benchmarks import overload
 from churn_mlops.api.request_schema import RequestSchema
 from churn_mlops.atomic_files import replace_file
 from churn_mlops.registry.manifest import GRAPH
@@ -317,22 +317,13 @@ def _resident_bytes(pid: int) -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def measure_maximum(port: int, example: dict[str, Any], folder: Path) -> float:
-    """Ask as fast as wrk can, for 10 s; requests a second.
+def measure_maximum(port: int, request: bytes) -> float:
+    """Find the highest rate at which all requests are answered; requests a second."""
 
-    Raises:
-        RuntimeError: wrk is not here.
-    """
-    if not shutil.which("wrk"):
-        raise RuntimeError("wrk measures the maximum and is not installed; give --rate instead")
-    script = folder / "predict.lua"
-    script.write_text(
-        f'wrk.method = "POST"\nwrk.body = [==[{json.dumps(example)}]==]\n'
-        'wrk.headers["Content-Type"] = "application/json"\n'
-    )
-    command = ["wrk", "-t1", "-c16", "-d10s", "-s", str(script), f"http://127.0.0.1:{port}/predict"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.partition("Requests/sec:")[2].split()[0])
+    async def find() -> float:
+        return await overload.find_maximum(await overload.open_pool(request, port))
+
+    return uvloop.run(find())
 
 
 @dataclass
@@ -361,9 +352,9 @@ def soak(minutes: float, rate: float | None, workers: int) -> dict[str, Any]:
         changes = Changes(Path(folder))
         service = Service(Path(folder), workers)
         try:
-            rate = rate or 0.8 * measure_maximum(service.port, changes.example, Path(folder))
-            watched, ended = Watched(), threading.Event()
             load = Load(service.port, changes)
+            rate = rate or 0.8 * measure_maximum(service.port, load.request)
+            watched, ended = Watched(), threading.Event()
             threads = [
                 threading.Thread(target=changes.run, args=(ended,)),
                 threading.Thread(target=watched.run, args=(service, ended)),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from random_trees import walk
 
-from churn_mlops.models.ebm import AdditiveBoosting, LookupTable, share_out
+from churn_mlops.models.ebm import AdditiveBoosting, LookupTable, add_up, share_out
 from churn_mlops.models.trees import Axis
 
 if TYPE_CHECKING:
@@ -115,51 +115,74 @@ TABLES = st.builds(
 )
 
 
+def _spread(table: LookupTable, alone: LookupTable) -> Floats:
+    """Give a feature's own part by the bins of the pair."""
+    axis = table.axes.index(alone.axes[0])
+    return np.broadcast_to(np.expand_dims(alone.scores, 1 - axis), SHAPE)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(TABLES)
 def test_what_is_shared_out_adds_up(table: LookupTable) -> None:
-    """Mean and both parts together are the term, bin by bin."""
-    mean, (first, second) = share_out(table)
-    np.testing.assert_allclose(mean + first.scores + second.scores, table.scores, atol=1e-6)
+    """Mean, interaction and what each feature does alone are together the term, bin by bin."""
+    mean, interaction, alone = share_out(table)
+    parts = mean + interaction.scores + sum(_spread(table, one) for one in alone)
+    np.testing.assert_allclose(parts, table.scores, atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(TABLES)
-def test_both_features_get_the_same_of_what_is_pure(table: LookupTable) -> None:
-    """What a part holds beside its own feature's effect averages 0 along either feature, and is alike in both parts."""
-    _, (first, second) = share_out(table)
-    own_first = np.average(first.scores, axis=1, weights=table.weights)[:, np.newaxis]
-    own_second = np.average(second.scores, axis=0, weights=table.weights)[np.newaxis, :]
-    pure = first.scores - own_first
-    np.testing.assert_allclose(second.scores - own_second, pure, atol=1e-6)
-    np.testing.assert_allclose(np.average(pure, axis=0, weights=table.weights), 0, atol=1e-6)
+def test_an_interaction_averages_nothing_along_either_feature(table: LookupTable) -> None:
+    """So does what each feature does alone, over its own bins."""
+    _, interaction, alone = share_out(table)
+    for axis in (0, 1):
+        np.testing.assert_allclose(np.average(interaction.scores, axis=axis, weights=table.weights), 0, atol=1e-6)
+        weights = table.weights.sum(axis=1 - axis)
+        assert np.array_equal(alone[axis].weights, weights)
+        assert np.average(alone[axis].scores, weights=weights) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_term_that_depends_on_one_feature_is_that_features(axis: int) -> None:
-    """The other feature gets nothing of it."""
+    """The other feature gets nothing of it, and nothing is left for both."""
     effect = np.array([1.0, -2.0, 0.5, 3.0])[: SHAPE[axis]]
     scores = np.broadcast_to(effect[:, np.newaxis] if axis == 0 else effect, SHAPE)
     weights = np.arange(1.0, 13.0).reshape(SHAPE)
-    mean, parts = share_out(_table(scores, weights))
+    mean, interaction, alone = share_out(_table(scores, weights))
     assert mean == pytest.approx(np.average(scores, weights=weights))
-    np.testing.assert_allclose(parts[axis].scores, scores - mean, atol=1e-6)
-    np.testing.assert_allclose(parts[1 - axis].scores, 0, atol=1e-6)
+    np.testing.assert_allclose(alone[axis].scores, effect - mean, atol=1e-6)
+    np.testing.assert_allclose(alone[1 - axis].scores, 0, atol=1e-6)
+    np.testing.assert_allclose(interaction.scores, 0, atol=1e-6)
 
 
-def test_a_pure_interaction_is_halved() -> None:
-    """Where two features matter only together, each gets half of every bin."""
+def test_a_pure_interaction_belongs_to_neither_alone() -> None:
+    """Where two features matter only together, all of it is left for both."""
     scores = np.array([[1.0, -1.0], [-1.0, 1.0]])
     axes = (Axis(0, np.array([])), Axis(1, np.array([])))
-    mean, (first, second) = share_out(LookupTable(axes, scores, np.ones((2, 2))))
+    mean, interaction, alone = share_out(LookupTable(axes, scores, np.ones((2, 2))))
     assert mean == pytest.approx(0, abs=1e-9)
-    np.testing.assert_allclose(first.scores, scores / 2, atol=1e-9)
-    np.testing.assert_allclose(second.scores, scores / 2, atol=1e-9)
+    np.testing.assert_allclose(interaction.scores, scores, atol=1e-9)
+    np.testing.assert_allclose([one.scores for one in alone], 0, atol=1e-9)
 
 
 def test_bins_without_customers_are_shared_out_too() -> None:
     """A weight of 0, as of a missing value that training never held, gives finite parts that add up."""
     weights = np.array([[0.0, 0, 0], [0, 10, 20], [0, 30, 0], [0, 5, 5]])
-    scores = np.arange(12.0).reshape(SHAPE) % 5
-    mean, (first, second) = share_out(_table(scores, weights))
-    np.testing.assert_allclose(mean + first.scores + second.scores, scores, atol=1e-6)
+    table = _table(np.arange(12.0).reshape(SHAPE) % 5, weights)
+    mean, interaction, alone = share_out(table)
+    parts = mean + interaction.scores + sum(_spread(table, one) for one in alone)
+    np.testing.assert_allclose(parts, table.scores, atol=1e-6)
+
+
+def test_tables_of_a_feature_add_up_whatever_their_cuts() -> None:
+    """On each cut, beside it, at the ends and where the value is missing."""
+    random = np.random.default_rng(3)
+    tables = [
+        LookupTable((Axis(1, np.array(cuts)),), random.normal(size=len(cuts) + 2), np.ones(len(cuts) + 2))
+        for cuts in ([], [0.0, 2.0], [-1.0, 0.0, 0.5], [2.0])
+    ]
+    values = [np.nan, -np.inf, -1.5, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, np.nextafter(2.0, 0), 2.0, 9.0, np.inf]
+    matrix = np.column_stack([np.zeros(len(values)), values])
+    np.testing.assert_allclose(
+        add_up(tables).look_up(matrix), np.sum([table.look_up(matrix) for table in tables], axis=0), atol=1e-12
+    )

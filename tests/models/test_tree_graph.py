@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 NONE = Calibration()
 ENSEMBLES = st.lists(draw_tree(), min_size=1, max_size=4)
 ROWS = st.lists(draw_row(), min_size=1, max_size=8)
+SHARES = st.lists(
+    st.tuples(st.integers(0, FEATURES - 1), st.sampled_from([1.0, 0.5, -2.0])),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda share: share[0],
+)
 REFERENCE = [0.1, float("nan"), 1.0]
 
 
@@ -82,11 +88,19 @@ def test_linear_leaves_look_at_scaled_features_in_score_and_contributions(
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(0, FEATURES - 1), draw_tree()), min_size=1, max_size=5), ROWS)
-def test_additive_trees_add_up_by_feature(parts: list[tuple[int, Tree]], rows: list[list[float]]) -> None:
-    """A feature's contribution is the sum of its trees; with the intercept they are the log-odds."""
+@given(st.lists(st.tuples(SHARES, draw_tree()), min_size=1, max_size=5), ROWS)
+def test_additive_trees_add_up_by_feature(
+    parts: list[tuple[list[tuple[int, float]], Tree]], rows: list[list[float]]
+) -> None:
+    """A feature's contribution is the sum of its shares of trees; with the intercept they are the log-odds."""
     probability, contributions = run_graph(write_additive_trees(parts, -0.5, FEATURES, NONE), rows)
-    expected = [[_score([tree for f, tree in parts if f == feature], row) for feature in range(3)] for row in rows]
+    expected = [
+        [
+            sum(share * walk(tree, row) for shares, tree in parts for f, share in shares if f == feature)
+            for feature in range(FEATURES)
+        ]
+        for row in rows
+    ]
     np.testing.assert_allclose(contributions, expected, atol=1e-5)
     np.testing.assert_allclose(probability, _sigmoid([-0.5 + sum(row) for row in expected]), atol=1e-6)
 
@@ -103,7 +117,7 @@ def test_a_missing_value_goes_where_the_split_says(missing_left: bool) -> None:
 def test_a_threshold_parts_neighbouring_numbers(threshold: float) -> None:
     """The threshold itself goes left, and the very next float32 right."""
     above = np.nextafter(np.float32(threshold), np.float32(np.inf))
-    graph = write_additive_trees([(0, Split(0, threshold, False, 1.0, 2.0))], 0.0, 1, NONE)
+    graph = write_additive_trees([([(0, 1.0)], Split(0, threshold, False, 1.0, 2.0))], 0.0, 1, NONE)
     assert run_graph(graph, [[threshold], [above]])[1].tolist() == [[1.0], [2.0]]
 
 
@@ -113,7 +127,7 @@ def test_a_lookup_in_the_graph_is_the_table() -> None:
     axis, entries = Axis(0, cuts.astype(np.float64)), np.arange(len(cuts) + 2, dtype=np.float64)
     beside = [np.nextafter(cuts, np.float32(side)) for side in (-np.inf, np.inf)]
     values = np.concatenate([cuts, *beside, np.array([np.nan, -LARGEST_NUMBER, LARGEST_NUMBER], dtype=np.float32)])
-    graph = write_additive_trees([(0, build_lookup(axis, entries.tolist()))], 0.0, 1, NONE)
+    graph = write_additive_trees([([(0, 1.0)], build_lookup(axis, entries.tolist()))], 0.0, 1, NONE)
     found = run_graph(graph, values[:, np.newaxis])[1][:, 0]
     np.testing.assert_array_equal(found, entries[axis.index(values.astype(np.float64))])
 
@@ -129,7 +143,8 @@ def test_constants_alone_are_a_graph() -> None:
 
 def test_additive_constants_stay_with_their_feature() -> None:
     """A term that is the same for everybody is still that feature's."""
-    _, contributions = run_graph(write_additive_trees([(1, 0.5), (1, 0.25), (0, -1.0)], 0.0, 2, NONE), [[1, 1]])
+    terms = [([(1, 1.0)], 0.5), ([(1, 1.0)], 0.25), ([(0, 1.0)], -1.0)]
+    _, contributions = run_graph(write_additive_trees(terms, 0.0, 2, NONE), [[1, 1]])
     assert contributions.tolist() == [[-1.0, 0.75]]
 
 

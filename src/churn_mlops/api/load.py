@@ -34,8 +34,8 @@ class Load:
     """The limits of a worker and what counts against them; its connections share it.
 
     Up to `max_in_flight` requests may wait or be worked on, so that a burst is answered whole. When that is not enough,
-    it is an overload, and a queue of that length would only make everybody wait for all of it: each turn of the event
-    loop then takes an eighth, until turns come in which there is next to nothing to do.
+    it is an overload, and a queue of that length would only make everybody wait for all of it: only an eighth may then
+    be in flight, until turns of the event loop come in which there is next to nothing to do.
 
     Attributes:
         in_flight: connections with a request that has arrived whole and has no answer yet.
@@ -47,7 +47,7 @@ class Load:
 
     def __init__(self, settings: ServingSettings) -> None:
         self.max_in_flight = settings.max_in_flight
-        self.max_each_turn = max(1, settings.max_in_flight // _TIGHTER)
+        self.max_in_overload = max(1, settings.max_in_flight // _TIGHTER)
         self.max_connections = settings.max_connections
         self.deadline_seconds = settings.deadline_seconds
         self.read_timeout_seconds = settings.read_timeout_seconds
@@ -61,32 +61,34 @@ class Load:
         self._overloaded = False
         self._calm_turns = 0
         self._this_turn = 0
+        self._refused_this_turn = False
 
     def admits(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Say whether one more request may start."""
         if len(self.in_flight) >= self.max_in_flight:
             self._overloaded, self._calm_turns = True, 0
             return False
-        return not self._overloaded or self._fits_this_turn(loop)
+        return not self._overloaded or self._fits_an_overload(loop)
 
-    def _fits_this_turn(self, loop: asyncio.AbstractEventLoop) -> bool:
-        # all that was read in a turn of the event loop is begun before the next is read: this is the queue's length
+    def _fits_an_overload(self, loop: asyncio.AbstractEventLoop) -> bool:
         if self._this_turn == 0:
             loop.call_soon(self._end_turn)
         self._this_turn += 1
-        return self._this_turn <= self.max_each_turn
+        fits = len(self.in_flight) < self.max_in_overload
+        self._refused_this_turn |= not fits
+        return fits
 
     def _end_turn(self) -> None:
-        if self._this_turn > self.max_each_turn:
+        if self._refused_this_turn:
             self._calm_turns = 0
-        elif self._this_turn <= self.max_each_turn // _TIGHTER:
+        elif self._this_turn <= self.max_in_overload // _TIGHTER:
             self._calm_turns += 1
         self._overloaded = self._calm_turns < _CALM_TURNS
-        self._this_turn = 0
+        self._this_turn, self._refused_this_turn = 0, False
 
     def admits_upload(self) -> bool:
         """Say whether one more long body may be read: there is memory for some of them only."""
-        return len(self.uploads) < self.max_each_turn
+        return len(self.uploads) < self.max_in_overload
 
     def sweep(self, connections: Iterable[Connection], headers: list[tuple[bytes, bytes]]) -> None:
         """End what has waited too long, and log what was refused; to be called once a second.

@@ -118,8 +118,7 @@ def write_additive(model: AdditiveModel, calibration: Calibration) -> bytes:
     order = np.argsort([*numeric, *categorical])
     contributions = graph.add("Gather", together, graph.indices(order), axis=1)
     total = graph.add("ReduceSum", contributions, graph.indices([1]), keepdims=0)
-    log_odds = graph.add("Add", total, graph.constant(model.intercept))
-    graph.answer(log_odds, contributions, calibration)
+    graph.answer(total, contributions, calibration, model.intercept)
     return graph.build(len(model.terms))
 
 

@@ -17,6 +17,8 @@ from churn_mlops.models.folds import deal_bags
 from churn_mlops.models.trees import Axis, Tree, build_lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     import pandas as pd
 
@@ -142,19 +144,30 @@ class AdditiveBoosting(BaseEstimator):  # type: ignore[misc]  # scikit-learn shi
         return np.asarray(levels[min(len(levels), features_in_term) - 1], dtype=np.float64)
 
 
-def share_out(table: LookupTable) -> tuple[float, tuple[LookupTable, LookupTable]]:
+def share_out(table: LookupTable) -> tuple[float, LookupTable, tuple[LookupTable, LookupTable]]:
     """Share a pair's term out between its two features.
 
     The term is purified first (Lengerich et al. 2020): what depends on one of the two features alone is that
     feature's. What is left, the pure interaction, averages 0 along each of them, and each gets half of it.
 
     Returns:
-        The term's mean, and each feature's part as a table over both.
+        The term's mean, the pure interaction, and what each feature does alone, as tables of it.
     """
     interaction, alone, mean = _purify(table)
-    first = LookupTable(table.axes, interaction.scores / 2 + alone[0][:, np.newaxis], table.weights)
-    second = LookupTable(table.axes, interaction.scores / 2 + alone[1][np.newaxis, :], table.weights)
-    return mean, (first, second)
+    first, second = (
+        LookupTable((axis,), alone[place], table.weights.sum(axis=1 - place)) for place, axis in enumerate(table.axes)
+    )
+    return mean, interaction, (first, second)
+
+
+def add_up(tables: Sequence[LookupTable]) -> LookupTable:
+    """Add tables of the same feature, whose cuts may differ, up to one with the cuts of all, and without weights."""
+    feature = tables[0].axes[0].feature
+    cuts = np.unique(np.concatenate([table.axes[0].cuts for table in tables]))
+    matrix = np.full((len(cuts) + 2, feature + 1), np.nan)
+    matrix[1:, feature] = -np.inf, *cuts  # the least of each bin, after the missing value
+    scores = np.sum([table.look_up(matrix) for table in tables], axis=0)
+    return LookupTable((Axis(feature, cuts),), scores, np.zeros(len(scores)))
 
 
 def find_interaction(table: LookupTable) -> LookupTable:

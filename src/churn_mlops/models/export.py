@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from churn_mlops.models.additive import read_additive, write_additive
 from churn_mlops.models.blend import Blend
 from churn_mlops.models.boosted import BoostedTrees
-from churn_mlops.models.ebm import AdditiveBoosting, LookupTable, share_out
+from churn_mlops.models.ebm import AdditiveBoosting, LookupTable, add_up, share_out
 from churn_mlops.models.tree_graph import write_additive_trees, write_reference_trees
 from churn_mlops.models.trees import Tree, scale
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from churn_mlops.models.churn_model import ChurnModel
     from churn_mlops.models.scaling import Scaling
+    from churn_mlops.models.tree_graph import Shares
 
     Floats = npt.NDArray[np.float64]
 
@@ -72,7 +74,7 @@ def export_model(model: ChurnModel, frame: pd.DataFrame) -> ExportedModel:
     matrix = model.encoder_.transform(frame)
     if isinstance(family, AdditiveBoosting):
         parts, intercept = _centre(family, matrix)
-        terms = ((feature, table.to_tree()) for feature, table in parts)
+        terms = ((shares, table.to_tree()) for shares, table in parts)
         return ExportedModel(
             write_additive_trees(terms, intercept, matrix.shape[1], model.calibration), "additive", intercept
         )
@@ -100,20 +102,29 @@ def _read_trees(
     return trees, scaled, intercept
 
 
-def _centre(family: AdditiveBoosting, matrix: Floats) -> tuple[list[tuple[int, LookupTable]], float]:
-    """Give each feature's tables such that its contributions average 0 over the rows, and the intercept for that."""
-    parts: list[tuple[int, LookupTable]] = []
+def _centre(family: AdditiveBoosting, matrix: Floats) -> tuple[list[tuple[Shares, LookupTable]], float]:
+    """Give tables such that each feature's contributions average 0 over the rows, and the intercept for that.
+
+    With each table goes whose contributions it is part of: one feature's, or half of it each of two.
+    """
+    alone: dict[int, list[LookupTable]] = defaultdict(list)
+    parts: list[tuple[Shares, LookupTable]] = []
+    means: dict[int, float] = defaultdict(float)
     intercept = family.intercept
     for table in family.tables():
-        if len(table.axes) == 2:
-            mean, halves = share_out(table)
-            intercept += mean
-            parts += zip((axis.feature for axis in table.axes), halves, strict=True)
-        else:
-            parts.append((table.axes[0].feature, table))
-    centred = []
-    for feature, table in parts:
-        mean = float(table.look_up(matrix).mean())
+        if len(table.axes) == 1:
+            alone[table.axes[0].feature].append(table)
+            continue
+        mean, interaction, of_features = share_out(table)
         intercept += mean
-        centred.append((feature, replace(table, scores=table.scores - mean)))
-    return centred, intercept
+        shares = [(axis.feature, 0.5) for axis in interaction.axes]
+        parts.append((shares, interaction))
+        for (feature, share), own in zip(shares, of_features, strict=True):
+            alone[feature].append(own)
+            means[feature] += share * float(interaction.look_up(matrix).mean())
+    for feature, tables in alone.items():
+        together = add_up(tables)
+        mean = means[feature] + float(together.look_up(matrix).mean())
+        intercept += mean
+        parts.append(([(feature, 1.0)], replace(together, scores=together.scores - mean)))
+    return parts, intercept

@@ -52,11 +52,19 @@ class GraphBuilder:
         """Turn float32 into float64."""
         return self.add("Cast", name, to=TensorProto.DOUBLE)
 
-    def answer(self, log_odds: str, contributions: str, calibration: Calibration) -> None:
-        """Add the two outputs, from float64 log-odds [rows] and contributions [rows, features]."""
-        probability = self.add("Sigmoid", self._calibrate(log_odds, calibration))
+    def answer(self, log_odds: str, contributions: str, calibration: Calibration, intercept: float = 0.0) -> None:
+        """Add the two outputs.
+
+        Args:
+            log_odds: float64 [rows], to which the intercept is still to be added.
+            contributions: float64 [rows, features], or the output itself.
+            calibration: of the log-odds.
+            intercept: of them.
+        """
+        probability = self.add("Sigmoid", self._calibrate(log_odds, calibration, intercept))
         self.add("Cast", probability, output=PROBABILITY, to=TensorProto.FLOAT)
-        self.add("Cast", contributions, output=CONTRIBUTIONS, to=TensorProto.FLOAT)
+        if contributions != CONTRIBUTIONS:
+            self.add("Cast", contributions, output=CONTRIBUTIONS, to=TensorProto.FLOAT)
 
     def build(self, features: int) -> bytes:
         """Finish the graph, have it checked, and serialise it."""
@@ -80,15 +88,16 @@ class GraphBuilder:
         self._constants.append(numpy_helper.from_array(array, f"constant_{len(self._constants)}"))
         return self._constants[-1].name
 
-    def _calibrate(self, log_odds: str, calibration: Calibration) -> str:
-        if calibration.a == calibration.b:
-            scaled = self.add("Mul", log_odds, self.constant(calibration.a))
-        else:
-            # ONNX Runtime has no softplus of float64; softplus(z) is max(z, 0) + log(1 + exp(-|z|))
-            above = self.add("Mul", self.add("Max", log_odds, self.constant(0.0)), self.constant(calibration.b))
-            below = self.add("Mul", self.add("Min", log_odds, self.constant(0.0)), self.constant(calibration.a))
-            small = self.add("Exp", self.add("Neg", self.add("Abs", log_odds)))
-            bend = self.add("Log", self.add("Add", small, self.constant(1.0)))
-            bent = self.add("Mul", bend, self.constant(calibration.b - calibration.a))
-            scaled = self.add("Add", self.add("Add", above, below), bent)
+    def _calibrate(self, log_odds: str, calibration: Calibration, intercept: float) -> str:
+        if calibration.a == calibration.b:  # a line, and so is what the intercept is added by: one of both
+            scaled = log_odds if calibration.a == 1 else self.add("Mul", log_odds, self.constant(calibration.a))
+            return self.add("Add", scaled, self.constant(calibration.a * intercept + calibration.c))
+        log_odds = self.add("Add", log_odds, self.constant(intercept))
+        # ONNX Runtime has no softplus of float64; softplus(z) is max(z, 0) + log(1 + exp(-|z|))
+        above = self.add("Mul", self.add("Max", log_odds, self.constant(0.0)), self.constant(calibration.b))
+        below = self.add("Mul", self.add("Min", log_odds, self.constant(0.0)), self.constant(calibration.a))
+        small = self.add("Exp", self.add("Neg", self.add("Abs", log_odds)))
+        bend = self.add("Log", self.add("Add", small, self.constant(1.0)))
+        bent = self.add("Mul", bend, self.constant(calibration.b - calibration.a))
+        scaled = self.add("Add", self.add("Add", above, below), bent)
         return self.add("Add", scaled, self.constant(calibration.c))

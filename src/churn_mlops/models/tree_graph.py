@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import numpy_helper
 
 from churn_mlops.models.graph_builder import TREE_DOMAIN, GraphBuilder
+from churn_mlops.models.graph_contract import CONTRIBUTIONS
 from churn_mlops.models.trees import LinearLeaf, Split, Tree, decide, features_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
@@ -21,25 +23,28 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+Shares = Sequence[tuple[int, float]]
+"""Of whose contributions a tree is part, each with a factor."""
+
 
 def write_additive_trees(
-    trees: Iterable[tuple[int, Tree]], intercept: float, features: int, calibration: Calibration
+    trees: Iterable[tuple[Shares, Tree]], intercept: float, features: int, calibration: Calibration
 ) -> bytes:
-    """Write trees of which each adds to the contribution of one feature; contributions are exact.
+    """Write trees of which each adds to the contribution of one feature, or shares of it to several; these are exact.
 
     Args:
-        trees: with each, the feature whose contribution it is part of.
+        trees: with each, the features whose contributions it is part of, and with which factor.
         intercept: log-odds that the contributions are added to.
         features: how many there are.
         calibration: of the log-odds.
     """
     ensemble = _Ensemble(features)
-    for feature, tree in trees:
-        ensemble.add(tree, [(feature, 1.0)])
+    for shares, tree in trees:
+        ensemble.add(tree, shares)
     graph = GraphBuilder()
-    contributions = graph.widen(ensemble.write(graph, graph.features))
-    total = graph.add("ReduceSum", contributions, graph.indices([1]), keepdims=0)
-    graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
+    contributions = ensemble.write(graph, graph.features, output=CONTRIBUTIONS)
+    total = graph.add("ReduceSum", graph.widen(contributions), graph.indices([1]), keepdims=0)
+    graph.answer(total, contributions, calibration, intercept)
     return graph.build(features)
 
 
@@ -71,7 +76,7 @@ def write_reference_trees(
         scores = graph.add("Add", scores, _write_linear(graph, scaling, linear, reference))
     contributions = graph.add("Gather", scores, graph.indices(np.arange(features)), axis=1)
     total = graph.add("Gather", scores, graph.indices(features), axis=1)
-    graph.answer(graph.add("Add", total, graph.constant(intercept)), contributions, calibration)
+    graph.answer(total, contributions, calibration, intercept)
     return graph.build(features)
 
 
@@ -117,7 +122,7 @@ class _Ensemble:
         self._leaves: dict[str, list[int]] = defaultdict(list)
         self._weights: list[float] = []
 
-    def add(self, tree: Tree, outputs: Sequence[tuple[int, float]]) -> None:
+    def add(self, tree: Tree, outputs: Shares) -> None:
         """Add a tree whose value, times a factor, goes to each of some outputs."""
         if not isinstance(tree, Split):
             for target, weight in self._weigh(tree, outputs):
@@ -126,7 +131,7 @@ class _Ensemble:
         self._add_tree(tree, outputs, 0)
         self._trees += 1
 
-    def write(self, graph: GraphBuilder, features: str) -> str:
+    def write(self, graph: GraphBuilder, features: str, output: str = "") -> str:
         """Add the node to a graph and give the name of its output, float32 [rows, outputs * width]."""
         # a tree of one leaf: the operator needs a tree, and ONNX Runtime forgets base_values of targets without a leaf
         self._add_leaf(enumerate(self._base.tolist()), 0)
@@ -135,6 +140,7 @@ class _Ensemble:
         return graph.add(
             "TreeEnsembleRegressor",
             features,
+            output=output,
             domain=TREE_DOMAIN,
             n_targets=len(self._base),
             nodes_modes=self._modes,
@@ -143,7 +149,7 @@ class _Ensemble:
             **whole,
         )
 
-    def _add_tree(self, tree: Tree, outputs: Sequence[tuple[int, float]], number: int) -> int:
+    def _add_tree(self, tree: Tree, outputs: Shares, number: int) -> int:
         """Add a node and all below it; give the next free number."""
         if not isinstance(tree, Split):
             return self._add_leaf(self._weigh(tree, outputs), number)
@@ -163,7 +169,7 @@ class _Ensemble:
             self._weights.append(weight)
         return number + 1
 
-    def _weigh(self, leaf: LinearLeaf | float, outputs: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    def _weigh(self, leaf: LinearLeaf | float, outputs: Shares) -> list[tuple[int, float]]:
         """Give what a leaf adds to each target: the slopes' are an output's first, the constant's its last."""
         constant, slopes = (leaf, ()) if isinstance(leaf, float) else (leaf.constant, leaf.slopes)
         terms = [*slopes, (self._width - 1, constant)]
