@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -249,35 +248,28 @@ def test_a_run_that_stops_goes_on_where_it_was(
     assert answered["batches"] - before - total < total
 
 
-def test_a_run_that_is_killed_leaves_the_last_output_and_is_finished_by_the_next(world: World, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_leaves_the_last_output_and_is_finished_by_the_next(
+    world: World, score: Score, tmp_path: Path
+) -> None:
     """SIGKILL, while the log is computed or scored: the file is the last one or the new one, and never half of it."""
+    expected = score("expected.parquet").read_bytes()
+    (tmp_path / "out").mkdir()
     output = tmp_path / "out" / "scores.parquet"
-    command = [
-        sys.executable,
-        "-m",
-        "churn_mlops.inference.batch_score",
-        "--output",
-        str(output),
-        "--as-of",
-        str(AS_OF),
-    ]
+    command = [sys.executable, "-m", "churn_mlops.inference.batch_score"]
+    command += ["--output", str(output), "--as-of", str(AS_OF)]
     environment = os.environ | {"CHURN_MLOPS_CONFIG": str(world.config)}
-    began = time.monotonic()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.monotonic() - began
-    expected = output.read_bytes()
-    moments = random.Random(5)  # noqa: S311 - moments, no secrets
     killed = 0
-    for _ in range(3):
+    for seconds in (0.0, 0.7):
         output.write_bytes(b"the last complete output")
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as run:
-            time.sleep(seconds * moments.uniform(0.5, 0.95))
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            assert any(line.startswith("computing features") for line in run.stdout)
+            time.sleep(seconds)
             run.send_signal(signal.SIGKILL)
         killed += run.returncode == -signal.SIGKILL
         assert output.read_bytes() in (b"the last complete output", expected)
     assert killed
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    assert output.read_bytes() == expected
+    assert score("out/scores.parquet").read_bytes() == expected
     left = sorted(entry.name for entry in output.parent.iterdir())
     assert left == ["scores.parquet", "scores.rejected_events.csv", "scores.rejects.csv"]
 
