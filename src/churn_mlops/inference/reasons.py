@@ -196,7 +196,7 @@ class Texts(dict[Value | Pair, str]):
 
 def _describe_change(trend: Trend, change: float, now: Value) -> str:
     if isinstance(now, int | float):
-        here, was = _show(float(now)), _show(float(now) - float(change))
+        here, was = _show(now + 0.0), _show(now - change + 0.0)  # no count is -0
         if change == 0:
             return f"{trend.subject} stayed at {here} in {trend.days} days"
         return f"{trend.subject} {'fell' if change < 0 else 'rose'} from {was} to {here} in {trend.days} days"
@@ -237,7 +237,7 @@ LARGEST_ROUNDED: Final = 1e9
 def round_shown(value: float, unit: Unit) -> float:
     """Round a number to what is worth writing: days to tenths, shares to tenths of a per cent, others to hundredths."""
     if unit == "events":
-        return value
+        return value + 0.0  # which makes -0 a 0
     scaled, scale = _scale(value, unit)
     if not abs(scaled) < LARGEST_ROUNDED:
         return scaled

@@ -200,12 +200,12 @@ def _list_values(numbers: pa.Array) -> list[Value]:
 def round_numbers(values: Floats, unit: Unit) -> Floats:
     """Round numbers, float64 [rows], as `round_shown` does each."""
     if unit == "events":
-        return values
+        return values + 0.0  # which makes -0 a 0
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = values * 100 if unit == "share" else values
         scale = 10.0 if unit in ("share", "days") else np.where(np.abs(values) >= 1, 100.0, 10_000.0)
-        rounded: Floats = np.where(np.abs(scaled) < LARGEST_ROUNDED, np.rint(scaled * scale) / scale, scaled) + 0.0
-    return rounded  # the zero makes -0 a 0
+        rounded: Floats = np.where(np.abs(scaled) < LARGEST_ROUNDED, np.rint(scaled * scale) / scale, scaled)
+    return rounded + 0.0
 
 
 _POWERS: Final = 10.0 ** np.arange(10)
