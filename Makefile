@@ -39,6 +39,7 @@ lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/api.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra ml -o requirements/ml.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra ml --extra spark -o requirements/spark.txt
 	printf 'tritonclient[http]\nkserve\n' | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o tests/api/open_inference/clients/requirements-clients.txt
 	echo 'flit_core>=3.11,<5' | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o requirements/build.txt
 
