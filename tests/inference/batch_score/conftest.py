@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+    import numpy.typing as npt
+
+    from churn_mlops.config.settings import Kind
+
 PROFIT = parts.Decision(
     mode="profit",
     threshold=0.4,
@@ -60,15 +65,27 @@ class Version:
 
 def make_version(root: Path, family: str, decision: parts.Decision | None = None) -> Version:
     """Fit a family on a small frame and register it."""
+    frame = make_frame(MIXED)
+    return fit_version(root, family, MIXED, frame, draw_churn(frame), decision)
+
+
+def fit_version(
+    root: Path,
+    family: str,
+    kinds: dict[str, Kind],
+    frame: pd.DataFrame,
+    churned: npt.NDArray[np.bool_],
+    decision: parts.Decision | None = None,
+) -> Version:
+    """Fit a family on a frame and register it."""
     members = {"boosted": quick_boosted(bags=2), "ebm": quick_ebm()}
     families: dict[str, Any] = {
         **members,
-        "logistic": build_logistic(MIXED),
+        "logistic": build_logistic(kinds),
         "blend": Blend(members, {"boosted": 0.4, "ebm": 0.6}),
     }
-    frame = make_frame(MIXED)
     calibration = Calibration("beta", 0.8, 1.3, -0.2)
-    model = ChurnModel(MIXED, 5, families[family], calibration).fit(frame, draw_churn(frame))
+    model = ChurnModel(kinds, 5, families[family], calibration).fit(frame, churned)
     exported = export_model(model, frame)
     pickled = io.BytesIO()
     joblib.dump(model, pickled)
