@@ -209,7 +209,7 @@ def open_engine(settings: EngineSettings, spark: SparkSettings) -> Iterator[Engi
         MissingEngine: it is not installed.
         DataError: it does not start, or refuses its settings.
     """
-    with _open_duckdb(settings) if settings.name == "duckdb" else _open_spark(spark) as engine:
+    with _open_duckdb(settings) if settings.name == "duckdb" else open_spark(spark) as engine:
         yield engine
 
 
@@ -237,7 +237,13 @@ def _open_duckdb(settings: EngineSettings) -> Iterator[Engine]:
 
 
 @contextmanager
-def _open_spark(settings: SparkSettings) -> Iterator[Engine]:
+def open_spark(settings: SparkSettings) -> Iterator[Spark]:
+    """Open a session of Spark, and stop it again.
+
+    Raises:
+        MissingEngine: it is not installed.
+        DataError: it does not start, or refuses its settings.
+    """
     try:
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession

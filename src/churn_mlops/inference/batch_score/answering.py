@@ -6,11 +6,46 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from churn_mlops.inference.batch_score.answers import Answerer
+from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from churn_mlops.inference.batch_score.answers import Answerer, Answers
-    from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerSource, Position
+    from churn_mlops.inference.batch_score.answers import Answers
+    from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerColumns, CustomerSource, Position
+    from churn_mlops.inference.batch_score.version_content import VersionContent
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """How customers are answered for.
+
+    Attributes:
+        reasons: how many of each; 0 for all.
+        max_missing_share: a customer with a larger share of missing features is rejected.
+        missing_values: texts that mean a missing value.
+    """
+
+    reasons: int
+    max_missing_share: float
+    missing_values: tuple[str, ...]
+
+
+def load_answerer(version: VersionContent, columns: CustomerColumns, options: AnswerOptions) -> Answerer:
+    """Load a version with all its horizons.
+
+    Args:
+        version: which.
+        columns: what those of the customers are.
+        options: how they are answered for.
+
+    Raises:
+        VersionRefused: a graph fails a check.
+    """
+    manifest = version.manifest
+    scorer, further = QuickScorer.load(version, manifest), QuickScorer.load_further(version, manifest)
+    return Answerer(scorer, columns, options.reasons, options.max_missing_share, options.missing_values, further)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import DataError
-from churn_mlops.inference.batch_score.answering import AnsweringHere
+from churn_mlops.inference.batch_score.answering import AnsweringHere, AnswerOptions
 from churn_mlops.inference.batch_score.answers import Answerer
 from churn_mlops.inference.batch_score.contact_list import ContactList
 from churn_mlops.inference.batch_score.formats import FORMATS
@@ -67,6 +67,11 @@ class Order:
     by: By
     max_missing_share: float
     missing_values: tuple[str, ...]
+
+    @property
+    def options(self) -> AnswerOptions:
+        """How customers are answered for."""
+        return AnswerOptions(self.reasons, self.max_missing_share, self.missing_values)
 
 
 @dataclass(frozen=True, slots=True)

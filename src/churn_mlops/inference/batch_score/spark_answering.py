@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import uuid
 from collections import Counter
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -19,7 +19,13 @@ from churn_mlops.errors import DataError, MissingColumn
 from churn_mlops.inference.batch_score.answering import Answered
 from churn_mlops.inference.batch_score.answers import QUALITY, Answers
 from churn_mlops.inference.batch_score.cutting import cut
-from churn_mlops.inference.batch_score.spark_task import PACKED_SCHEMA, AnswerTask, part_rejects, read_packed
+from churn_mlops.inference.batch_score.snapshot_source import hash_content
+from churn_mlops.inference.batch_score.spark_task import (
+    PACKED_SCHEMA,
+    AnswerTask,
+    part_rejects,
+    read_packed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,55 +33,83 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from churn_mlops.data.events.engine import Spark
-    from churn_mlops.inference.batch_score.source import Position
-    from churn_mlops.inference.batch_score.spark_task import AnswerOptions, VersionContent
+    from churn_mlops.inference.batch_score.answering import AnswerOptions
+    from churn_mlops.inference.batch_score.source import NamedColumns, Position
+    from churn_mlops.inference.batch_score.version_content import VersionContent
 
 _OWN_ERROR: Final = re.compile(r"^churn_mlops\.errors\.\w+: (.+)$", re.MULTILINE)
 _MISSING_MODULE: Final = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
 _ORDER: Final = "_order"
 
 
-class AnsweringOnSpark:
-    """Answers by the executors of Spark, each with the version in its own ONNX Runtime, over batches of Arrow.
-
-    Customers are ordered by their ids, and those of one id by a hash of all that is said of them: the same table gives
-    the same answers in the same order, however it is spread. The executors keep their answers until they are taken, and
-    answer again for those that are lost with one of them. What was answered for is not kept when this process ends, so
-    that a run never goes on where another one was.
+class SparkCustomers:
+    """Customers in a table of Spark.
 
     Args:
         engine: the session.
-        table: the customers: features, id, and whatever else `options` names.
+        table: the customers.
         name: of the table, for people.
         features: the columns that there have to be.
-        version: by which they are answered for.
-        options: how.
+        columns: what the others mean.
+
+    Attributes:
+        engine: the session.
+        name: of the table.
+        columns: what the columns mean that are no features.
+        table: only the columns that are needed.
 
     Raises:
-        DataError: the table lacks a column, or has one that can be no feature.
+        MissingColumn: the table lacks a column.
     """
 
     def __init__(
-        self,
-        engine: Spark,
-        table: ir.Table,
-        name: str,
-        features: Sequence[str],
-        version: VersionContent,
-        options: AnswerOptions,
+        self, engine: Spark, table: ir.Table, name: str, features: Sequence[str], columns: NamedColumns
     ) -> None:
-        self._engine, self._name = engine, name
-        columns = options.columns
+        self.engine, self.name, self.columns = engine, name, columns
         named = filter(None, (columns.customer_id, *features, columns.customer_value, columns.snapshot_date))
-        self._columns = list(dict.fromkeys(named))
-        for column in self._columns:
+        needed = list(dict.fromkeys(named))
+        for column in needed:
             if column not in table.columns:
                 names_it = "the model" if column in features else "an option or the configuration"
                 raise MissingColumn(f"{name}: {names_it}", column, table.columns)
-        self._customers = engine.frame(table.select(self._columns))
-        self._task = AnswerTask(engine.broadcast(version), options, name)
-        self.fingerprint = uuid.uuid4().hex
-        self._task.answer(pa.RecordBatch.from_pylist([], schema=to_arrow_schema(self._customers.schema)))
+        self.table = table.select(needed)
+
+    def order(self) -> Any:
+        """Give Spark's own table of them, ordered by their ids, and those of one id by a hash of all that is said."""
+        frame = self.engine.frame(self.table)
+        hashed = frame.withColumn(_ORDER, sql.xxhash64(*map(_quote, self.table.columns)))
+        return hashed.orderBy(_quote(self.columns.customer_id), _ORDER).drop(_ORDER)
+
+
+class AnsweringOnSpark:
+    """Answers by the executors of Spark, each with the version in its own ONNX Runtime, over batches of Arrow.
+
+    The same customers give the same answers in the same order, however they are spread. Executors keep their answers
+    until these are taken, and answer again for those that are lost with one of them. A run that was killed writes on
+    where it was, but all are answered for again.
+
+    Args:
+        customers: whom to answer for.
+        version: by which.
+        options: how.
+
+    Raises:
+        DataError: there is a column that can be no feature.
+    """
+
+    def __init__(self, customers: SparkCustomers, version: VersionContent, options: AnswerOptions) -> None:
+        self._customers = customers
+        self._task = AnswerTask(customers.engine.broadcast(version), customers.columns, options, customers.name)
+        with explain_failure(customers.name):
+            self._ordered = customers.order()
+            self._task.answer(pa.RecordBatch.from_pylist([], schema=to_arrow_schema(self._ordered.schema)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the columns and what is in them, wherever they are kept."""
+        with explain_failure(self._customers.name):
+            content = hash_content(self._customers.engine, self._customers.table)
+        return hashlib.sha256(repr((self._customers.name, self._customers.columns, content)).encode()).hexdigest()
 
     def ask(self, rows: int, after: Position | None) -> Iterator[Callable[[], Answered]]:
         """Have everyone answered for, and then give the answers in batches of so many rows, in order.
@@ -84,7 +118,7 @@ class AnsweringOnSpark:
             DataError: an executor cannot answer; the sentence says why.
         """
         first = after[1] if after else 0
-        with explain_failure(self._name), self._answer_all(rows) as packed:
+        with explain_failure(self._customers.name), self._answer_all(rows) as packed:
             total = packed.agg(sql.sum("rows")).first()[0] or 0
             pieces = (piece for row in packed.toLocalIterator(True) for piece in read_packed(bytes(row.answers)))
             for piece in cut(pieces, rows, first):
@@ -94,10 +128,8 @@ class AnsweringOnSpark:
     @contextmanager
     def _answer_all(self, rows: int) -> Iterator[Any]:
         """Let the executors keep a row for each batch that they answer for, in the order of the customers."""
-        self._engine.set("spark.sql.execution.arrow.maxRecordsPerBatch", rows)
-        hashed = self._customers.withColumn(_ORDER, sql.xxhash64(*map(_quote, self._columns)))
-        ordered = hashed.orderBy(_quote(self._task.options.columns.customer_id), _ORDER).drop(_ORDER)
-        packed = ordered.mapInArrow(self._task.pack, PACKED_SCHEMA).persist()
+        self._customers.engine.set("spark.sql.execution.arrow.maxRecordsPerBatch", rows)
+        packed = self._ordered.mapInArrow(self._task.pack, PACKED_SCHEMA).persist()
         try:
             yield packed
         finally:
@@ -108,7 +140,7 @@ class AnsweringOnSpark:
         counts = Counter({name: _count(pc.greater(pc.list_value_length(table[name]), 0)) for name in QUALITY})
         counts.update(scored=len(table), rejected=len(rejects), predicted=_count(table["churn_predicted"]))
         end = first + len(piece)
-        return Answered(Answers(table, rejects, counts), self._name, (0, end), end / total)
+        return Answered(Answers(table, rejects, counts), self._customers.name, (0, end), end / total)
 
 
 @contextmanager

@@ -10,16 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from churn_mlops.data.rejects import Reject
-from churn_mlops.inference.batch_score.answers import Answerer
-from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
-from churn_mlops.inference.batch_score.source import CustomerBatch, NamedColumns
-from churn_mlops.inference.scorer import Scorer
-from churn_mlops.registry.manifest import Manifest
+from churn_mlops.inference.batch_score.answering import load_answerer
+from churn_mlops.inference.batch_score.source import CustomerBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from churn_mlops.inference.batch_score.answering import AnswerOptions
     from churn_mlops.inference.batch_score.answers import Answers
+    from churn_mlops.inference.batch_score.source import NamedColumns
 
 PACKED_SCHEMA: Final = "rows long, answers binary"
 """Spark's name for what `pack` gives: how many customers, and their answers as a stream of Arrow."""
@@ -28,46 +27,18 @@ _REASON, _TEXT = "reject_reason", "reject_text"
 
 
 @dataclass(frozen=True)
-class VersionContent:
-    """A version as it travels: checked where it was read, and then the same bytes everywhere.
-
-    Attributes:
-        manifest: as JSON.
-        graph: content of its model.onnx.
-    """
-
-    manifest: str
-    graph: bytes
-
-
-@dataclass(frozen=True)
-class AnswerOptions:
-    """How customers are answered for.
-
-    Attributes:
-        columns: what those of the batches are.
-        reasons: how many of each; 0 for all.
-        max_missing_share: a customer with a larger share of missing features is rejected.
-        missing_values: texts that mean a missing value.
-    """
-
-    columns: NamedColumns
-    reasons: int
-    max_missing_share: float
-    missing_values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class AnswerTask:
     """Answers for the customers of a partition; it is what Spark sends to its executors.
 
     Attributes:
         version: Spark's broadcast of a `VersionContent`.
-        options: how customers are answered for.
+        columns: what those of the customers are.
+        options: how they are answered for.
         name: of the table, for people.
     """
 
     version: Any
+    columns: NamedColumns
     options: AnswerOptions
     name: str
 
@@ -90,21 +61,12 @@ class AnswerTask:
         """
         pa.set_cpu_count(1)  # Spark runs as many tasks as there are processors
         numbers = np.arange(len(customers), dtype=np.int64)
-        answerer = load_answerer(self.version.value, self.options)
+        answerer = _load(self.version.value, self.columns, self.options)
         return join_rejects(answerer.answer(CustomerBatch(customers, self.name, numbers, (), (0, 0), 0.0)))
 
 
-@lru_cache(maxsize=1)
-def load_answerer(version: VersionContent, options: AnswerOptions) -> Answerer:
-    """Load a version, once in a process for as long as it is the one that is asked for.
-
-    Raises:
-        VersionRefused: it cannot be loaded.
-    """
-    # one thread, since partitions are answered for side by side
-    scorer = Scorer(Manifest.model_validate_json(version.manifest), version.graph, threads=1)
-    quick = QuickScorer(scorer, version.graph)
-    return Answerer(quick, options.columns, options.reasons, options.max_missing_share, options.missing_values)
+_load = lru_cache(maxsize=1)(load_answerer)
+"""Loads a version once in a process, for as long as it is the one that is asked for."""
 
 
 def join_rejects(answers: Answers) -> pa.Table:

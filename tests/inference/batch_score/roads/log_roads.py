@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 from event_logs import NOW, log_settings
+from fitted_versions import fit_version
 
 from churn_mlops.data.event_sample.writing import SampleSize, write_sample
 from churn_mlops.data.events.contract import check_events
@@ -18,8 +19,8 @@ from churn_mlops.features.customers import read_cancellations, read_customers
 from churn_mlops.inference.batch_score.job import Order, score_customers, write_answers
 from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
 from churn_mlops.inference.batch_score.source import NamedColumns
-from churn_mlops.inference.batch_score.spark_task import AnswerOptions, VersionContent
 from churn_mlops.inference.batch_score.table_source import TableSource
+from churn_mlops.inference.batch_score.version_content import VersionContent
 from churn_mlops.inference.scorer import load_version
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Road:
         return rows.sort_values(["snapshot_date", "customer_id"], ignore_index=True)
 
     def score(
-        self, builder: SnapshotBuilder, registry: Registry, answered: Callable[[], None] = lambda: None
+        self, builder: SnapshotBuilder, registry: Registry, answered: Callable[[], object] = lambda: None
     ) -> pd.DataFrame:
         """Score the customers of today; `answered` is called when there is a first batch of answers."""
         manifest = registry.read(registry.versions()[0])
@@ -84,12 +85,10 @@ class Road:
         rows = builder.build(self.today, with_outcomes=False)
         if isinstance(self.engine, Spark):
             # imported here, since it needs pyspark
-            from churn_mlops.inference.batch_score.spark_answering import AnsweringOnSpark
+            from churn_mlops.inference.batch_score.spark_answering import AnsweringOnSpark, SparkCustomers
 
-            content = VersionContent(manifest.model_dump_json(), registry.read_file(manifest))
-            options = AnswerOptions(COLUMNS, order.reasons, order.max_missing_share, order.missing_values)
-            names = manifest.signature.names
-            answering = AnsweringOnSpark(self.engine, rows, "the log", names, content, options)
+            customers = SparkCustomers(self.engine, rows, "the log", manifest.signature.names, COLUMNS)
+            answering = AnsweringOnSpark(customers, VersionContent.read(registry, manifest), order.options)
             write_answers(manifest, answering, order, lambda _: answered())
         else:
             path = self.folder / "snapshot.parquet"
@@ -99,3 +98,14 @@ class Road:
             quick = QuickScorer(load_version(registry, manifest.version, threads=1), registry.read_file(manifest))
             score_customers(quick, source, order)
         return pd.read_parquet(output)
+
+
+def fit_on(rows: pd.DataFrame, root: Path) -> Registry:
+    """Fit a logistic regression on the rows of a snapshot."""
+    features = rows.drop(columns=["customer_id", "snapshot_date", *rows.filter(like="churned_").columns])
+    kinds: dict[str, Any] = {
+        str(name): "numeric" if pd.api.types.is_numeric_dtype(column) else "categorical"
+        for name, column in features.items()
+    }
+    churned = rows.filter(like="churned_").iloc[:, 0].to_numpy(dtype=bool, na_value=False)
+    return fit_version(root, "logistic", kinds, features, churned).registry
