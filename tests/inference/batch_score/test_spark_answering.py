@@ -160,7 +160,7 @@ ONLINE_RETAIL: dict[str, Any] = {
         "exclude": {"it has no price": "UnitPrice <= 0", "it is cancelled": "InvoiceNo LIKE 'C%'"},
     },
     "churn": {"active_days": 180, "horizon_days": [90]},
-    "features": {"windows_days": [30, 180]},
+    "features": {"windows_days": [90]},
 }
 
 

@@ -30,9 +30,6 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCES = [str(REPOSITORY / "src")]
 TESTS = ("inference/batch_score/roads", "features", "models", "registry")
 TEST_FOLDERS = [str(REPOSITORY / "tests" / name) for name in TESTS]
-    str(Path(__file__).parent / "roads"),
-    *(str(REPOSITORY / "tests" / n) for n in ("features", "models", "registry")),
-]
 TRAINING, TODAY = (date(2024, 9, 1),), date(2024, 11, 1)
 PATIENCE_SECONDS = 240
 

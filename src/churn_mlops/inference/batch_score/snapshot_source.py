@@ -67,7 +67,7 @@ class SnapshotSource:
 
 
 def hash_content(engine: Engine, table: ir.Table) -> tuple[int, int, int]:
-    """Hash all rows of a table, whatever their order: how many, the sum of parts of their hashes, and the least hash."""
+    """Hash all rows of a table, whatever their order: how many, a sum over their hashes, and the least of them."""
     hashed = table.select(hashed=engine.hash_rows([table[column] for column in table.columns]))
     parts = (hashed.hashed % _PRIME).cast(dt.int64)  # of which billions can be added up
     summed = hashed.aggregate(rows=hashed.count(), every=parts.sum(), least=hashed.hashed.min())

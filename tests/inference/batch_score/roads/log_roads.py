@@ -42,7 +42,7 @@ def write_small_log(folder: Path, customers: int = 120) -> Settings:
         events={"event_id": "event_id"},
         data={"customers": {"path": str(folder / "customers.parquet"), "known_time": "known_time"}},
         churn={"active_days": 60, "horizon_days": [30, 60]},
-        features={"windows_days": [7, 30], "event_types": 3},
+        features={"windows_days": [30], "event_types": 2},
     )
 
 
