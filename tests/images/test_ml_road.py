@@ -1,4 +1,4 @@
-"""The whole road inside the training image: a log, its features, a version, its promotion, a list of whom to contact."""
+"""The whole road inside the training image: a log, its features, a version, promoted, and a list of whom to contact."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Road:
         return rows.sort_values(["snapshot_date", "customer_id"], ignore_index=True)
 
     def score(
-        self, builder: SnapshotBuilder, registry: Registry, answered: Callable[[], object] = lambda: None
+        self, builder: SnapshotBuilder, registry: Registry, answered: Callable[[], None] = lambda: None
     ) -> pd.DataFrame:
         """Score the customers of today; `answered` is called when there is a first batch of answers."""
         manifest = registry.read(registry.versions()[0])

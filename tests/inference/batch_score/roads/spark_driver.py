@@ -32,7 +32,12 @@ def main(order: str) -> None:
         road.learn(builder).to_parquet(folder / LEARNT)
         wait_after("learning")
         steps = iter(["the first answers"])
-        scored = road.score(builder, Registry(Path(told["artifacts"])), lambda: [wait_after(step) for step in steps])
+
+        def wait_once() -> None:
+            for step in steps:
+                wait_after(step)
+
+        scored = road.score(builder, Registry(Path(told["artifacts"])), wait_once)
         scored.to_parquet(folder / SCORED)
 
 
