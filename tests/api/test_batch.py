@@ -298,7 +298,7 @@ def test_what_follows_the_customers_is_refused(
         ("{one},]", 400, "trailing comma at line 1 column"),
         ("{one},[[{x}0]]", 422, "row 4001: more than 262,144 bytes go by without the end of a customer"),
         ('{one},"{x}', 422, "row 4001: more than 262,144 bytes go by without the end of a customer"),
-        ("{brackets}", 400, "recursion limit exceeded at line 1 column"),
+        ("{brackets}", 422, "row 0: more than 262,144 bytes go by without the end of a customer"),
         ("{x}0", 422, "There are more than 10,000 customers"),
     ],
 )
