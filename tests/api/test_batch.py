@@ -430,6 +430,19 @@ def test_ragged_rows_are_named_by_line_and_column(ask: Ask, example: dict[str, A
     assert (body["rows"][1]["fields"], body["rows"][2]["fields"]) == (names[1:], ["tenure"])
 
 
+def test_ends_of_lines_in_quotes_are_given_back(ask: Ask) -> None:
+    """Within quotes they are part of a text, and each of them stays what it is."""
+    texts = ["one\rtwo", "one\r\ntwo", "one\ntwo", "\ufeffone\r\r\ntwo"]
+    names = "tenure,contract,monthly_charges,total_charges,female,senior_citizen,partner,dependents,phone_service"
+    table = f"customer_id,{names}\r\n" + "".join(f'"{text}",1,"{text}",1,1,1,1,1,1,1\r\n' for text in texts)
+    answer = ask("POST", "/predict/batch?reasons=0", content=table.encode(), headers=CSV)
+    assert answer.status_code == 200, answer.text
+    predictions = answer.json()["predictions"]
+    assert [one["customer_id"] for one in predictions] == texts
+    contracts = [next(r["value"] for r in one["reasons"] if r["feature"] == "contract") for one in predictions]
+    assert contracts == texts
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("odd", ['"quoted, ""twice"""', '"two{end}lines"', "plain"])
 def test_quotes_anywhere_change_nothing_for_the_other_lines(
