@@ -133,7 +133,7 @@ def test_customers_are_encoded_by_columns_as_each_alone() -> None:
     matrix, qualities = CustomerEncoder(SIGNATURE).encode_columns(list(zip(*rows, strict=True)))
     for row, encoded, found in zip(rows, matrix, qualities, strict=True):
         alone, expected = encode(row)
-        np.testing.assert_array_equal(encoded, alone)
+        np.testing.assert_array_equal(encoded, np.array(alone, dtype=np.float32))
         assert found == expected
 
 
