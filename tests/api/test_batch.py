@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json
 
 from churn_mlops.api import batch_json, json_slices
-from churn_mlops.api.batch_csv import split_columns
+from churn_mlops.api.batch_csv import _Lines, split_columns
 from churn_mlops.config.settings import ArtifactsSettings, DataSettings, ServingSettings, Settings
 from churn_mlops.data.table import load_customers
 
@@ -428,6 +428,15 @@ def test_ragged_rows_are_named_by_line_and_column(ask: Ask, example: dict[str, A
     assert [(row["row"], row["line"]) for row in body["rows"]] == [(1, 3), (2, 4), (3, 5)]
     assert body["rows"][0]["detail"] == "line 3: it has 21 fields, and the header 20."
     assert (body["rows"][1]["fields"], body["rows"][2]["fields"]) == (names[1:], ["tenure"])
+
+
+@pytest.mark.parametrize("before", ["", 'tenure,contract\n1,"x'])
+def test_a_line_without_end_is_refused_where_it_is_too_long(ask: Ask, before: str) -> None:
+    """However long it is, no more of it is read than shows that."""
+    body = before.encode() + b"x" * 20_000_000
+    assert len(_Lines(body).take()) <= (1 << 20) + (1 << 15) + 1
+    answer = ask("POST", "/predict/batch", content=body, headers=CSV)
+    assert (answer.status_code, "1,048,576 characters" in answer.json()["detail"]) == (400, True), answer.text
 
 
 def test_ends_of_lines_in_quotes_are_given_back(ask: Ask) -> None:
