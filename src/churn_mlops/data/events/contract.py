@@ -331,7 +331,7 @@ def _place_of_id(raw: ir.Table, event_id: str) -> int:
         raise DataError(
             f"data.events.event_id is {event_id!r}; it should be a column of the log itself, not a derived one."
         )
-    return raw.columns.index(event_id)
+    return int(raw.columns.index(event_id))
 
 
 def _list_rejected(
