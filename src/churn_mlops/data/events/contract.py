@@ -63,6 +63,7 @@ class EventLog:
         rejects: the file that they were written to.
         is_late: whether events may have become known after they happened.
         has_amount: whether events have a column of amounts.
+        columns: of the log as it was read.
     """
 
     name: str
@@ -75,6 +76,7 @@ class EventLog:
     rejects: Path
     is_late: bool
     has_amount: bool
+    columns: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Say in a sentence what was read and what was rejected."""
@@ -123,6 +125,7 @@ def check_events(
         rejects=rejects,
         is_late=chosen.known_time is not None,
         has_amount=chosen.amount is not None,
+        columns=tuple(raw.columns),
     )
 
 
