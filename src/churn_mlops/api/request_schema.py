@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _JSON_TYPE: Final = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
-_WORD: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
+KIND_WORDS: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
 _SHOWN: Final = 10
 _LONGEST_ID: Final = 200
 _LONGEST_BYTES: Final = 1 << 16
@@ -122,7 +122,7 @@ class RequestSchema:
         feature = next(feature for feature in self._signature.features if feature.name == name)
         if error["type"] == "finite_number":
             return f"{name!r} is not finite; a number or null was expected"
-        return f"{name!r} is {shorten(error['input'])}; {_WORD[feature.kind]} or null was expected"
+        return f"{name!r} is {shorten(error['input'])}; {KIND_WORDS[feature.kind]} or null was expected"
 
     def _request_problem(self, name: str, error: ErrorDetails) -> str:
         fields = _join(self.fields)
