@@ -131,3 +131,13 @@ def test_the_module_of_training_is_the_command_train(tmp_path: Path) -> None:
     assert "--if-no-champion" in done.stdout
     assert "python -m churn_mlops.training.train_baseline" in done.stdout
     assert "churn-mlops train --help" in done.stdout
+
+
+def test_the_command_loads_only_what_it_needs() -> None:
+    """Scoring loads nothing to train with, and Arrow only once its memory is set up."""
+    program = (
+        "import sys; import churn_mlops.cli.app; print('pyarrow' in sys.modules);"
+        "import churn_mlops.inference.batch_score.run; print({'scipy', 'sklearn', 'duckdb', 'ibis'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "set()"]

@@ -9,21 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from churn_mlops.data.event_sample.writing import (
-    CANCELLATIONS_FILE,
-    CUSTOMERS_FILE,
-    EVENTS_FOLDER,
-    SampleSize,
-    Written,
-    write_sample,
-)
 from churn_mlops.errors import SampleRefused
-from churn_mlops.training.console import show_steps
 from churn_mlops.training.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from churn_mlops.data.event_sample.writing import SampleSize, Written
     from churn_mlops.training.steps import Observer
 
 sample = typer.Typer(no_args_is_help=True, help="Make data to try everything on, as large as you like.")
@@ -65,6 +57,16 @@ def events(
 
     churn-mlops sample events --output data/large --events 100000000
     """
+    # imported here, since it takes seconds that no other command should wait for
+    from churn_mlops.data.event_sample.writing import (
+        CANCELLATIONS_FILE,
+        CUSTOMERS_FILE,
+        EVENTS_FOLDER,
+        SampleSize,
+        write_sample,
+    )
+    from churn_mlops.training.console import show_steps
+
     if customers is not None and at_least is not None:
         raise SampleRefused("Give either --customers or --events: one follows from the other.")
     size = (

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from scipy.optimize import minimize
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -66,6 +65,9 @@ def fit_calibration(kind: Literal["none", "sigmoid", "beta"], log_odds: Floats, 
         gradient = np.append(slopes if kind == "beta" else slopes.sum(), residual.sum())
         value = np.logaddexp(0, z).sum() - outcome @ z + _PRIOR * logs @ logs
         return float(value), gradient + 2 * _PRIOR * logs
+
+    # imported here, since it takes half a second that no one who only applies a calibration should wait for
+    from scipy.optimize import minimize
 
     logs = minimize(loss, np.zeros(3 if kind == "beta" else 2), jac=True, method="L-BFGS-B").x
     return Calibration(kind, float(np.exp(logs[0])), float(np.exp(logs[-2])), float(logs[-1]))
