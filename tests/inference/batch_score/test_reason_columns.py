@@ -1,4 +1,4 @@
-"""Numbers are written, and the strongest reasons found, as one by one."""
+"""The strongest reasons are found, and features of a log worded, as one by one."""
 
 from __future__ import annotations
 
@@ -8,26 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worded_signature import WORDED
 
-from churn_mlops.inference.batch_score.reason_columns import ReasonWriter, find_strongest, show_numbers
+from churn_mlops.inference.batch_score.reason_columns import ReasonWriter, find_strongest
 from churn_mlops.inference.reasons import Explainer
 from churn_mlops.models.signature import Signature
-
-
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e3, 1e3), min_size=1))
-@settings(deadline=None, database=None, max_examples=500)
-def test_any_number_is_written_as_python_writes_it(numbers: list[float]) -> None:
-    """With six digits, separators of thousands, and an exponent where it is very large or small."""
-    assert show_numbers(np.array(numbers)).to_pylist() == [f"{number:,.6g}" for number in numbers]
-
-
-@given(st.integers(0, 10**7), st.integers(-9, 3), st.integers(-3, 3))
-@settings(deadline=None, database=None, max_examples=500)
-def test_numbers_around_the_middle_of_two_roundings_are_written_alike(whole: int, power: int, ulps: int) -> None:
-    """Where the seventh digit is a five, and right beside it."""
-    number = (whole + 0.5) * 10.0**power
-    for _ in range(abs(ulps)):
-        number = float(np.nextafter(number, np.inf if ulps > 0 else -np.inf))
-    assert show_numbers(np.array([number])).to_pylist() == [f"{number:,.6g}"]
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 9, 12])

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from churn_mlops.features.wording import COUNTED
+from churn_mlops.inference.batch_score.number_texts import (
+    NOTHING,
+    NUMBER_PIECES,
+    PIECES,
+    join_pieces,
+    split_numbers,
+)
 from churn_mlops.inference.batch_score.table_encoder import Levels
 from churn_mlops.inference.reasons import EFFECTS, LARGEST_ROUNDED, Texts, find_beside
 
@@ -19,8 +25,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from churn_mlops.features.wording import Unit
+    from churn_mlops.inference.batch_score.number_texts import Places
     from churn_mlops.inference.encoding import Value
-    from churn_mlops.models.signature import Feature, Signature
+    from churn_mlops.models.signature import Signature
 
     Floats = npt.NDArray[np.float64]
 
@@ -49,10 +56,25 @@ class ReasonWriter:
     """
 
     def __init__(self, signature: Signature, count: int) -> None:
-        self._words = tuple(map(_Words, signature.features))
-        self._beside = tuple(find_beside(feature, signature.names) for feature in signature.features)
+        features = signature.features
+        self._texts = [[Texts(feature, effect) for effect in EFFECTS] for feature in features]
+        self._are_changes = [f.wording is not None and f.wording.trend is not None for f in features]
+        self._beside = [find_beside(feature, signature.names) for feature in features]
         self._names = pa.array(signature.names, pa.string())
-        self.count = min(count or len(self._names), len(self._names))
+        self._typical = np.array([f.typical if f.kind == "numeric" else None for f in features], dtype=np.float64)
+        self.count = min(count or len(features), len(features))
+        befores = [of_feature[0].before for of_feature in self._texts]
+        endings = [
+            ending
+            for texts in self._texts
+            for text in texts
+            for ending in (text.after, text.after_typical, text.after_one, text.after_one_typical)
+        ]
+        missing = [text.missing for texts in self._texts for text in texts]
+        self._befores = len(NUMBER_PIECES)
+        self._endings = self._befores + len(befores)
+        self._missing = self._endings + len(endings)
+        self._pieces = pa.concat_arrays([NUMBER_PIECES, pa.array([*befores, *endings, *missing], pa.string())])
 
     def explain(self, values: Sequence[Levels | Floats], contributions: npt.NDArray[np.float32]) -> list[ReasonColumn]:
         """Give each customer's strongest reasons, first the columns of the strongest.
@@ -61,99 +83,120 @@ class ReasonWriter:
             values: of each feature, [rows].
             contributions: float32 [rows, features], in log-odds.
         """
-        order = find_strongest(contributions, self.count)
-        sizes = np.take_along_axis(contributions, order, axis=1)
-        places, texts = self._describe(values, order, sizes)
+        order = np.ascontiguousarray(find_strongest(contributions, self.count).T)
+        sizes = np.take_along_axis(contributions.T, order, axis=0)
+        table, pieces = self._describe(values, order.ravel(), sizes.ravel())
         return [
             ReasonColumn(
-                pa.DictionaryArray.from_arrays(pa.array(order[:, rank].astype(np.int32)), self._names),
-                np.ascontiguousarray(sizes[:, rank]),
-                texts.take(pa.array(places[:, rank])),
+                pa.DictionaryArray.from_arrays(pa.array(of_rank.astype(np.int32)), self._names),
+                sizes[rank],
+                join_pieces(table, pieces[rank * len(of_rank) : (rank + 1) * len(of_rank)]),
             )
-            for rank in range(self.count)
+            for rank, of_rank in enumerate(order)
         ]
 
     def _describe(
-        self,
-        values: Sequence[Levels | Floats],
-        order: npt.NDArray[np.intp],
-        sizes: npt.NDArray[np.float32],
-    ) -> tuple[npt.NDArray[np.int64], pa.Array]:
-        """Give the texts of some reasons, [rows, reasons], as places in those there are."""
-        effects = ((sizes < 0) + 2 * (sizes == 0)).ravel()
-        flat = order.ravel()
-        by_feature = np.argsort(flat.astype(np.int16), kind="stable")
-        ends = np.cumsum(np.bincount(flat, minlength=len(self._words)))
-        places = np.empty(flat.size, dtype=np.int64)
-        texts: list[pa.Array] = []
-        start = total = 0
-        for words, of_feature, beside, end in zip(self._words, values, self._beside, ends.tolist(), strict=True):
-            reasons = by_feature[start:end]
-            start = end
-            rows = reasons // order.shape[1]
+        self, values: Sequence[Levels | Floats], features: npt.NDArray[np.intp], sizes: npt.NDArray[np.float32]
+    ) -> tuple[pa.Array, Places]:
+        """Find the texts of reasons feature by feature, and put them in their order, those of the first rank first.
+
+        A text about a number is put together from what comes before, the number and what follows; others are one piece.
+
+        Returns:
+            The pieces there are, and which of them each text consists of, [reasons * rows, pieces].
+        """
+        by_feature = np.argsort(features.astype(np.min_scalar_type(len(values))), kind="stable")
+        ends = np.cumsum(np.bincount(features, minlength=len(values))).tolist()
+        customers = max(1, len(features) // self.count)
+        rows = by_feature - by_feature // customers * customers  # a remainder, in half the time
+        sizes = sizes[by_feature]
+        effects = (sizes < 0) + np.int32(2) * (sizes == 0)
+        pieces = np.empty((len(features), PIECES + 2), dtype=np.int32)
+        texts = _Texts(self._pieces)
+        for feature, (of_feature, start, end) in enumerate(zip(values, [0, *ends[:-1]], ends, strict=True)):
+            group = slice(start, end)
             if isinstance(of_feature, Levels):
-                used, found = _find_used(of_feature.places[rows], effects[reasons], len(of_feature.values))
-                described = words.describe_levels(of_feature.values, used)
-            elif words.are_changes:
-                now = None if beside is None else values[beside]
-                assert not isinstance(now, Levels)  # noqa: S101 - a trend is one of numbers
-                pairs = _Pairs.find(of_feature[rows], None if now is None else now[rows], effects[reasons])
-                found, described = pairs.found, words.describe_changes(pairs)
-            else:
-                numbers = of_feature[rows]
-                if _mostly_differ(numbers):
-                    found = np.arange(len(numbers))
-                    described = words.describe_numbers(numbers, found * 3 + effects[reasons])
-                else:
-                    distinct = pa.array(numbers, from_pandas=False).dictionary_encode()
-                    used, found = _find_used(distinct.indices.to_numpy(), effects[reasons], len(distinct.dictionary))
-                    described = words.describe_numbers(distinct.dictionary.to_numpy(), used)
-            places[reasons] = found + total
-            texts.append(described)
-            total += len(described)
-        return places.reshape(order.shape), pa.concat_arrays(texts)
+                self._describe_levels(pieces[group], feature, of_feature, rows[group], effects[group], texts)
+            elif self._are_changes[feature]:
+                self._describe_changes(pieces[group], feature, values, rows[group], effects[group], texts)
+            elif start < end:
+                self._describe_numbers(pieces[group], feature, of_feature[rows[group]], effects[group], texts)
+        in_order = np.empty_like(pieces)
+        as_items = f"V{pieces.strides[0]}"
+        in_order.view(as_items)[by_feature] = pieces.view(as_items)
+        return texts.collect(), in_order
 
+    def _describe_levels(
+        self,
+        pieces: Places,
+        feature: int,
+        levels: Levels,
+        rows: npt.NDArray[np.intp],
+        effects: Places,
+        texts: _Texts,
+    ) -> None:
+        used, found = _find_used(levels.places[rows], effects, len(levels.values))
+        described = [self._texts[feature][key % 3][levels.values[key // 3]] for key in used.tolist()]
+        pieces[:, 0] = found + texts.add(pa.array(described, pa.string()))
+        pieces[:, 1:] = NOTHING
 
-class _Words:
-    """The words about one feature; what to describe is given as `place of the value * 3 + place of the effect`."""
-
-    def __init__(self, feature: Feature) -> None:
-        self._texts = [Texts(feature, effect) for effect in EFFECTS]
-        self.are_changes = feature.wording is not None and feature.wording.trend is not None
-        endings = [
-            ending
-            for texts in self._texts
-            for ending in (texts.after, texts.after_typical, texts.after_one, texts.after_one_typical)
-        ]
-        self._endings = pa.array(endings, pa.string())
-        self._missing = pa.array([texts.missing for texts in self._texts], pa.string())
-
-    def describe_levels(self, values: Sequence[Value], keys: npt.NDArray[np.intp]) -> pa.Array:
-        """Describe values of which there are few."""
-        return pa.array([self._texts[key % 3][values[key // 3]] for key in keys.tolist()], pa.string())
-
-    def describe_numbers(self, values: Floats, keys: npt.NDArray[np.intp]) -> pa.Array:
-        """Describe numbers, of which there may be many: joined by Arrow, which takes a fifth of the time."""
-        described, effects = values[keys // 3], keys % 3
-        texts = self._texts[0]
-        shown = show_numbers(described if texts.unit is None else round_numbers(described, texts.unit))
-        places = 4 * effects + (described == texts.typical)
-        if texts.unit in COUNTED:
-            places += 2 * pc.equal(shown, "1").to_numpy(zero_copy_only=False)
-        endings = self._endings.take(pa.array(places))
-        written = pc.binary_join_element_wise(pa.scalar(texts.before), shown, endings, "")
-        absent = np.isnan(described)
-        if not absent.any():
-            return written
-        return pc.if_else(pa.array(absent), self._missing.take(pa.array(effects)), written)
-
-    def describe_changes(self, pairs: _Pairs) -> pa.Array:
+    def _describe_changes(
+        self,
+        pieces: Places,
+        feature: int,
+        values: Sequence[Levels | Floats],
+        rows: npt.NDArray[np.intp],
+        effects: Places,
+        texts: _Texts,
+    ) -> None:
         """Describe trends, of which there are few: counts now, and how they changed."""
+        beside = self._beside[feature]
+        changes, now = values[feature], None if beside is None else values[beside]
+        assert not isinstance(changes, Levels)  # noqa: S101 - a trend is one of numbers
+        assert not isinstance(now, Levels)  # noqa: S101
+        pairs = _Pairs.find(changes[rows], None if now is None else now[rows], effects)
         size = len(pairs.now)
         described = [
-            self._texts[key % 3][pairs.changes[key // 3 // size], pairs.now[key // 3 % size]] for key in pairs.used
+            self._texts[feature][key % 3][pairs.changes[key // 3 // size], pairs.now[key // 3 % size]]
+            for key in pairs.used
         ]
-        return pa.array(described, pa.string())
+        pieces[:, 0] = pairs.found + texts.add(pa.array(described, pa.string()))
+        pieces[:, 1:] = NOTHING
+
+    def _describe_numbers(self, pieces: Places, feature: int, numbers: Floats, effects: Places, texts: _Texts) -> None:
+        absent = np.flatnonzero(np.isnan(numbers))
+        numbers[absent] = 0
+        unit = self._texts[feature][0].unit
+        shown = numbers if unit is None else round_numbers(numbers, unit)
+        pieces[:, 0] = self._befores + feature
+        pieces[:, 1:-1], others = split_numbers(shown, texts.size)
+        texts.add(others)
+        endings = self._endings + 12 * feature + 4 * effects + (numbers == self._typical[feature])
+        pieces[:, -1] = endings + 2 * (pieces[:, 1:-1] == _ONE).all(axis=1) if unit in COUNTED else endings
+        pieces[absent, 0] = self._missing + 3 * feature + effects[absent]
+        pieces[absent, 1:] = NOTHING
+
+
+class _Texts:
+    """Texts and pieces of them, one after the other."""
+
+    def __init__(self, first: pa.Array) -> None:
+        self._parts = [first]
+        self.size = len(first)
+
+    def add(self, texts: pa.Array) -> int:
+        """Add some, and say where they begin."""
+        self._parts.append(texts)
+        self.size += len(texts)
+        return self.size - len(texts)
+
+    def collect(self) -> pa.Array:
+        """Give all of them."""
+        return pa.concat_arrays(self._parts)
+
+
+_ONE: Final = split_numbers(np.ones(1), 0)[0]
+"""The pieces of 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +216,7 @@ class _Pairs:
     found: npt.NDArray[np.intp]
 
     @classmethod
-    def find(cls, changes: Floats, now: Floats | None, effects: npt.NDArray[np.int_]) -> _Pairs:
+    def find(cls, changes: Floats, now: Floats | None, effects: Places) -> _Pairs:
         """Find the pairs of some rows; without the figures of now, they are missing."""
         first = pa.array(changes, from_pandas=False).dictionary_encode()
         places, figures = first.indices.to_numpy().astype(np.int64), pa.array([np.nan])
@@ -208,47 +251,23 @@ def round_numbers(values: Floats, unit: Unit) -> Floats:
     return rounded + 0.0
 
 
-_POWERS: Final = 10.0 ** np.arange(10)
-
-
-def show_numbers(values: Floats) -> pa.Array:
-    """Write numbers as `f"{value:,.6g}"` does.
-
-    Python takes a third of a microsecond for each. Where that gives neither an exponent nor separators, a number is
-    scaled to six digits before the point, rounded, and scaled back: the shortest text of the result, which is what
-    Arrow writes, has the same digits. What is too near to the middle between two roundings is left to Python.
-    """
-    sizes = np.abs(values)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        digits = np.floor(np.log10(sizes))
-        powers = _POWERS[np.clip(np.nan_to_num(5 - digits), 0, 9).astype(np.intp)]
-        scaled = sizes * powers
-        rounded = np.rint(scaled)
-        is_clear = np.abs(np.abs(scaled - rounded) - 0.5) > 1e-6
-        is_plain = (sizes >= 1e-4) & (rounded < 1e3 * powers) & (rounded >= 1e5) & (rounded < 1e6) & is_clear
-        texts = pa.array(np.copysign(rounded / powers, values)).cast(pa.string())
-    others = np.flatnonzero(~is_plain)
-    if not others.size:
-        return texts
-    written = pa.array([f"{value:,.6g}" for value in values[others].tolist()], pa.string())
-    return pc.replace_with_mask(texts, pa.array(~is_plain), written)
-
-
 def find_strongest(contributions: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.intp]:
     """Find the features of the largest contributions, intp [rows, count], largest first; equals in their order."""
     if count > _FEW:
         return np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :count]
-    order = np.empty((len(contributions), count), dtype=np.intp)
-    for start in range(0, len(order), _ROWS):
+    features = contributions.shape[1]
+    order = np.empty((count, len(contributions)), dtype=np.intp)
+    ranks = np.arange(features, 0, -1, dtype=np.min_scalar_type(features))[:, np.newaxis]
+    for start in range(0, len(contributions), _ROWS):
         block = slice(start, start + _ROWS)
-        # one integer for the size, in which float32 bits have the order of their numbers, and then the feature
-        sizes = np.abs(contributions[block].T, order="C").view(np.int32).astype(np.int64)
-        keys = sizes << _PLACE_BITS | np.arange(_LAST_PLACE, _LAST_PLACE - len(sizes), -1)[:, np.newaxis]
-        rows = np.arange(keys.shape[1])
-        for rank in range(count):
-            order[block, rank] = largest = _LAST_PLACE - (keys.max(axis=0) & _LAST_PLACE)
-            keys[largest, rows] = -1
-    return order
+        # the bits of float32 numbers have the order of their sizes
+        sizes = np.abs(contributions[block].T, order="C").view(np.int32)
+        rows = np.arange(sizes.shape[1])
+        for of_rank in order[:, block]:
+            first = ((sizes == sizes.max(axis=0)) * ranks).max(axis=0)
+            np.subtract(features, first, out=of_rank)
+            sizes[of_rank, rows] = -1
+    return order.T
 
 
 _FEW: Final = 8
@@ -257,21 +276,9 @@ _FEW: Final = 8
 _ROWS: Final = 1 << 13
 """Customers looked at at once: few enough for a processor's cache."""
 
-_PLACE_BITS: Final = 20
-_LAST_PLACE: Final = (1 << _PLACE_BITS) - 1
-
-
-def _mostly_differ(numbers: Floats) -> bool:
-    """Whether finding out which numbers are the same would not pay, by the first of them."""
-    some = numbers[:_SAMPLED]
-    return len(np.unique(some)) > len(some) / 2
-
-
-_SAMPLED: Final = 512
-
 
 def _find_used(
-    places: npt.NDArray[np.integer], effects: npt.NDArray[np.int_], levels: int
+    places: npt.NDArray[np.integer], effects: Places, levels: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Find the pairs of value and effect that occur, as `value * 3 + effect`, and which of them each reason is."""
     keys = places * 3 + effects
