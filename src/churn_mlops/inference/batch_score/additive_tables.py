@@ -158,8 +158,8 @@ class AdditiveTables:
 class Binning:
     """Finds the bin of each number: the first cut that it is not above, or the last place where it is missing.
 
-    A search for each number takes ten times as long. So the upper half of a number's bits, in the order of the numbers,
-    gives a cell, that the bin of its lowest number, and comparing with the next few cuts the number's own.
+    A search for each number takes ten times as long. So the first bits of a number give a cell, that the bin of its
+    lowest number, and comparing with the next few cuts the number's own.
 
     Attributes:
         cuts: float64 [cuts], ascending.
@@ -171,26 +171,34 @@ class Binning:
         # a float32 is not above a cut exactly if it is not above the largest float32 that is not
         with np.errstate(over="ignore"):  # below the least float32 there is none, which -inf says as well
             rounded = np.where(rounded > cuts, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-        cells = np.arange(-(1 << 15), 1 << 15, dtype=np.int32) << 16
-        lowest, highest = (_order(end).view(np.float32) for end in (cells, cells | 0xFFFF))
-        self._first, last = np.searchsorted(rounded, lowest), np.searchsorted(rounded, highest)
-        self._steps = int((last - self._first)[np.isfinite(lowest) & np.isfinite(highest)].max())
-        self._first[np.isnan(lowest) & np.isnan(highest)] = len(cuts) + 1
+        rounded += np.float32(0)  # no cut is -0, which is no number of its own
+        cells = (rounded.view(np.uint32) >> _OTHER_BITS).astype(np.intp)
+        # the cells of negative numbers come after the others, the largest of them first
+        ranks = np.where(cells < _HALF, cells + _HALF, 2 * _HALF - 1 - cells)
+        in_cells = np.bincount(ranks, minlength=2 * _HALF)
+        self._steps = int(in_cells.max())
+        before = np.cumsum(in_cells) - in_cells
+        first = np.stack([before[_HALF:], before[:_HALF][::-1]])
+        first[:, (_INFINITY >> _OTHER_BITS) + 1 :] = len(cuts) + 1
+        self._first = first.ravel().astype(np.int16 if len(cuts) < _MOST_SHORT else np.int32)
         self._padded = np.append(rounded, np.full(2, np.inf, dtype=np.float32))
 
     def find(self, numbers: npt.NDArray[np.float32]) -> Bins:
         """Give the bins, intp [rows], of numbers, float32 [rows]."""
-        cells = _order(numbers.view(np.int32)) >> 16
-        cells += 1 << 15
-        bins = self._first.take(cells, mode="clip")
+        cells = (numbers.view(np.uint32) >> _OTHER_BITS).astype(np.intp)
+        bins = self._first.take(cells, mode="clip").astype(np.intp)
         for _ in range(self._steps):
             bins += numbers > self._padded.take(bins, mode="clip")
         return bins
 
 
-def _order(bits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Turn the bits of float32 numbers into integers of the same order, and back."""
-    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+_CELL_BITS: Final = 18
+_HALF: Final = 1 << (_CELL_BITS - 1)
+_OTHER_BITS: Final = 32 - _CELL_BITS
+_INFINITY: Final = 0x7F800000
+"""The bits of a float32 that is infinite: those of NaN are higher."""
+
+_MOST_SHORT: Final = (1 << 15) - 2
 
 
 def _read_trees(graph: bytes) -> Iterator[_Tree]:

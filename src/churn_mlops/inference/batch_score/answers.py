@@ -15,7 +15,7 @@ from churn_mlops.data.rejects import Reject
 from churn_mlops.data.times import read_times
 from churn_mlops.errors import FeatureSchemaMismatch
 from churn_mlops.inference.batch_score.reason_columns import ReasonWriter
-from churn_mlops.inference.batch_score.table_encoder import Levels, TableEncoder, list_names
+from churn_mlops.inference.batch_score.table_encoder import Levels, TableEncoder, count_flags, list_names
 from churn_mlops.models.coherence import make_coherent
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Answerer:
 
     def _find_incomplete(self, encoded: EncodedTable) -> dict[int, str]:
         features = len(self._names)
-        incomplete = np.count_nonzero(encoded.missing, axis=0) > self._max_missing_share * features
+        incomplete = count_flags(encoded.missing) > self._max_missing_share * features
         problems = {}
         for row in np.flatnonzero(incomplete).tolist():
             missing = [name for name, flag in zip(self._names, encoded.missing[:, row], strict=True) if flag]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from churn_mlops.data.kinds import ReadColumn, read_column
 from churn_mlops.errors import DataFileError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Booleans = npt.NDArray[np.bool_]
 
 _EXPECTED: Final[dict[Kind, str]] = {"numeric": "numbers", "boolean": "booleans", "categorical": "texts"}
-_ENDS: Final = np.float32(-LARGEST_NUMBER), np.float32(LARGEST_NUMBER)
+_TRUTH_CODES: Final = np.array([0, 1, np.nan], dtype=np.float32)
 _LARGEST_WHOLE: Final = 2**53  # beyond it, a float is no exact whole number
 
 
@@ -105,23 +106,43 @@ class TableEncoder:
         for place, reader in enumerate(self._features):
             read = reader.read(customers[reader.feature.name], file)
             np.isnan(read.numbers, out=missing[place])
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes its largest
-                np.clip(read.numbers.astype(np.float32), *_ENDS, out=columns[place])
-            if read.levels is None and reader.feature.minimum is not None:
-                low, high = range_of(reader.feature)
-                np.logical_or(read.numbers < low, read.numbers > high, out=out_of_range[place])
+            if read.levels is None:
+                _fill(reader.feature, read.numbers, columns[place], out_of_range[place])
+                values.append(read.numbers)
+            else:
+                columns[place] = read.numbers
+                values.append(read.levels)
             if read.unseen is not None:
                 unseen[place] = read.unseen
-            values.append(read.numbers if read.levels is None else read.levels)
             unfit = read.unfit | unfit
         return EncodedTable(values, columns.T, missing, unseen, out_of_range, unfit)
 
 
+def _fill(feature: Feature, numbers: Floats, column: npt.NDArray[np.float32], out_of_range: Booleans) -> None:
+    """Give numbers to the graph, and flag those that are out of range; most columns have none."""
+    lowest, highest = _extremes(numbers)
+    if lowest < -LARGEST_NUMBER or highest > LARGEST_NUMBER:  # which float32 can hold
+        column[:] = np.clip(numbers, -LARGEST_NUMBER, LARGEST_NUMBER)
+    else:
+        column[:] = numbers
+    low, high = range_of(feature)
+    if feature.minimum is not None and (lowest < low or highest > high):
+        np.logical_or(numbers < low, numbers > high, out=out_of_range)
+
+
+def _extremes(numbers: Floats) -> tuple[float, float]:
+    """Give the lowest and the highest number, NaN where all are missing."""
+    return float(np.fmin.reduce(numbers, initial=np.nan)), float(np.fmax.reduce(numbers, initial=np.nan))
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A column that was read: float64 [rows], where it was never seen, its levels, and what does not fit by row."""
+    """A column that was read: float64 [rows], where it was never seen, its levels, and what does not fit by row.
 
-    numbers: Floats
+    Where there are levels, the numbers are their codes, float32.
+    """
+
+    numbers: npt.NDArray[Any]
     unfit: dict[int, str]
     levels: Levels | None = None
     unseen: Booleans | None = None
@@ -161,18 +182,17 @@ class _FeatureReader:
         has_levels = pa.types.is_dictionary(column.type) or _is_text(column.type)
         if has_levels or (self._codes is not None and not pa.types.is_boolean(column.type)):
             return self._read_by_levels(column, file)
-        numbers, unfit = self._read_numbers(column, file)
         if self._codes is None:
-            return _Read(numbers, unfit)
-        places = np.where(np.isnan(numbers), 2, numbers).astype(np.intp)
-        return _Read(numbers, unfit, Levels([False, True, None], places))
+            return _Read(*self._read_numbers(column, file))
+        places = column.cast(pa.uint8()).fill_null(2).to_numpy().astype(np.intp)
+        return _Read(_TRUTH_CODES.take(places), {}, Levels([False, True, None], places))
 
     def _read_numbers(self, column: pa.Array, file: str) -> tuple[Floats, dict[int, str]]:
         """Read numbers or truths; where there is something to be said of them, as training does."""
         kind = pa.uint8() if pa.types.is_boolean(column.type) else column.type
         if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            numbers = column.cast(kind).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-            if not np.isinf(numbers).any():
+            numbers = pc.fill_null(column.cast(kind).cast(pa.float64(), safe=False), np.nan).to_numpy()
+            if not np.isinf(_extremes(numbers)).any():
                 return numbers, {}
         read = self._read_values(column, file)
         return read.values.to_numpy(dtype=np.float64, na_value=np.nan), read.rejected
@@ -188,11 +208,10 @@ class _FeatureReader:
             if last.unfit
             else {}
         )
-        numbers = last.numbers[places]
         if self._codes is None:
-            return _Read(numbers, unfit)
+            return _Read(last.numbers.take(places), unfit)
         unseen = last.unseen[places] if last.unseen.any() else None
-        return _Read(numbers, unfit, Levels(last.values, places), unseen)
+        return _Read(last.numbers.astype(np.float32).take(places), unfit, Levels(last.values, places), unseen)
 
     def _read_levels(self, levels: pa.Array, file: str) -> _ReadLevels:
         """Read different values, of which several may turn out to be the same one, or to be missing."""
@@ -236,9 +255,16 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def count_flags(flags: Booleans) -> npt.NDArray[np.unsignedinteger]:
+    """Count for each row the features that are flagged, bool [features, rows]; in bytes, where they can hold it."""
+    counts: npt.NDArray[np.unsignedinteger] = flags.view(np.uint8).sum(axis=0, dtype=np.min_scalar_type(len(flags)))
+    return counts
+
+
 def list_names(flags: Booleans, names: Sequence[str]) -> pa.Array:
     """List for each row the names of the features that are flagged, bool [features, rows]: dictionary-encoded text."""
-    offsets = np.concatenate([[0], np.cumsum(np.count_nonzero(flags, axis=0))]).astype(np.int32)
+    offsets = np.zeros(flags.shape[1] + 1, dtype=np.int32)
+    np.cumsum(count_flags(flags), out=offsets[1:])
     places = np.empty(offsets[-1], dtype=np.int32)
     free = offsets[:-1].copy()  # where the next name of each row goes
     for place in np.flatnonzero(flags.any(axis=1)).tolist():
