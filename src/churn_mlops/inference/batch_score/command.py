@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from churn_mlops.inference.batch_score.memory import keep_what_is_freed
 from churn_mlops.inference.batch_score.options import By, Form, Options
 
 Config = Annotated[
@@ -73,6 +74,7 @@ def score(
     Killed halfway, it leaves the last output as it was, and goes on where it
     was when it is started again. The same input and version give the same bytes.
     """
+    keep_what_is_freed()
     # imported here, since it takes most of a second that no other command should wait for
     from churn_mlops.inference.batch_score.run import run_score
 

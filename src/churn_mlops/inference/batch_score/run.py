@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,7 +13,6 @@ from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import OutputRefused
 from churn_mlops.inference.batch_score.destination import choose_destination
 from churn_mlops.inference.batch_score.job import Order, write_answers
-from churn_mlops.inference.batch_score.memory import keep_what_is_freed
 from churn_mlops.inference.batch_score.progress import show_progress
 from churn_mlops.inference.batch_score.sources import open_source
 from churn_mlops.inference.batch_score.version_content import VersionContent
@@ -31,7 +31,6 @@ def run_score(options: Options) -> None:
     """Score every customer, and say what came of it."""
     settings = load_settings(options.config)
     place = choose_destination(options, settings)
-    keep_what_is_freed()
     pa.set_cpu_count(available_cpus())
     registry = open_registry(settings)
     manifest = registry.read(registry.resolve(options.version))
@@ -46,6 +45,7 @@ def run_score(options: Options) -> None:
         missing_values=settings.data.missing_values,
     )
     version = VersionContent.read(registry, manifest)
+    gc.freeze()  # what is loaded by now stays: no collection has to look at it again
     console = Console()
     with (
         show_progress(console) as watcher,
