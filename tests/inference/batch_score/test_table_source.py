@@ -171,3 +171,21 @@ def test_batches_are_cut_alike_whatever_they_were(sizes: list[int], skipped: int
     found = [batch["n"].to_pylist() for batch in cut(batches, 4, skipped)]
     rest = everything[skipped:]
     assert found == [rest[at : at + 4] for at in range(0, len(rest), 4)]
+
+
+def test_folders_named_by_a_column_and_a_value_give_it(write: Write, tmp_path: Path) -> None:
+    """As text, decoded, or missing, as Spark and Hive write tables in parts; a column of the file comes first."""
+    write(FRAME[["tenure"]].head(3), "t/as_of=2026-01-31/plan=a%2Fb/part-0.parquet")
+    write(FRAME[["tenure"]].head(2), "t/as_of=2026-02-28/plan=__HIVE_DEFAULT_PARTITION__/part-0.csv")
+    write(FRAME.iloc[[3]], "t/as_of=2026-02-28/plan=other/part-0.csv")
+    batches = read(tmp_path / "t", 2, time="as_of")
+    assert [batch.customers["plan"].to_pylist() for batch in batches] == [["a/b"] * 2, ["a/b"], [None] * 2, ["p3"]]
+    assert [batch.customers["as_of"].to_pylist()[0] for batch in batches] == ["2026-01-31"] * 2 + ["2026-02-28"] * 2
+    assert batches[0].customers["tenure"].to_pylist() == [0.0, 1.0]
+
+
+def test_a_column_that_a_folder_does_not_give_is_missed(write: Write, tmp_path: Path) -> None:
+    """Named with its file and what there is instead."""
+    write(FRAME[["tenure"]], "t/plans=a/part-0.parquet")
+    with pytest.raises(MissingColumn, match=r"part-0\.parquet.*'plan'"):
+        open_source(tmp_path / "t")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +21,11 @@ from churn_mlops.inference.batch_score.cutting import cut
 from churn_mlops.inference.batch_score.source import CustomerBatch, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ENDINGS: Final = (".csv", ".csv.gz", ".parquet")
-_SNAPSHOT_DATE: Final = "snapshot_date"
+_NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
+"""What Spark and Hive write for a missing value."""
 
 
 def find_files(path: str) -> list[Path]:
@@ -52,12 +54,22 @@ def _is_shown(file: Path, folder: Path) -> bool:
     return not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
 
 
+def read_folder_values(file: Path) -> dict[str, str | None]:
+    """Read the columns that folders named `column=value` give all rows of a file, as Spark and Hive write them."""
+    pairs = (part.partition("=") for part in file.parent.parts if "=" in part)
+    return {unquote(name): None if value == _NO_VALUE else unquote(value) for name, _, value in pairs if name}
+
+
 def read_names(file: Path, delimiter: str) -> list[str]:
-    """Read the names of a file's columns.
+    """Read the names of a file's columns, and of those that its folders give it.
 
     Raises:
         DataFileError: it cannot be read.
     """
+    return list(dict.fromkeys([*_read_own_names(file, delimiter), *read_folder_values(file)]))
+
+
+def _read_own_names(file: Path, delimiter: str) -> list[str]:
     with explain_unreadable(file):
         check_file(file)
         if file.suffix == ".parquet":
@@ -115,10 +127,23 @@ class TableSource:
         for place in range(first, len(self._files)):
             file = self._files[place]
             before, share = sum(sizes[:place]) / sum(sizes), sizes[place] / sum(sizes)
+            own = set(_read_own_names(file, self._delimiter))
+            given = {name: value for name, value in read_folder_values(file).items() if name not in own}
+            columns = [name for name in self._columns if name not in given]
             read = self._read_parquet if file.suffix == ".parquet" else self._read_csv
             with explain_unreadable(file):
-                for batch in read(place, rows, skipped if place == first else 0):
-                    yield replace(batch, done=before + share * batch.done)
+                for batch in read(place, columns, rows, skipped if place == first else 0):
+                    customers = self._complete(batch.customers, given)
+                    yield replace(batch, customers=customers, done=before + share * batch.done)
+
+    def _complete(self, customers: pa.RecordBatch, given: Mapping[str, str | None]) -> pa.RecordBatch:
+        """Add the columns that the file's folders give."""
+        if not given:
+            return customers
+        wanted = {name: pa.repeat(pa.scalar(given[name], pa.string()), len(customers)) for name in given}
+        return pa.RecordBatch.from_pydict(
+            {name: wanted[name] if name in wanted else customers[name] for name in self._columns}
+        )
 
     def _check_columns(self, file: Path, features: Sequence[str]) -> None:
         names = read_names(file, self._delimiter)
@@ -131,21 +156,21 @@ class TableSource:
         """Refuse ids or snapshot dates of two types, which would be no column of the output."""
         types: dict[str, pa.DataType] = {}
         for file in self._files:
-            schema = pa_parquet.read_schema(file) if file.suffix == ".parquet" else None
+            schema = pa_parquet.read_schema(file) if file.suffix == ".parquet" else pa.schema([])
             for column in filter(None, (self.customer_id, self.snapshot_date)):
-                found = schema.field(column).type if schema else pa.string()
+                found = schema.field(column).type if column in schema.names else pa.string()
                 expected = types.setdefault(column, found)
                 if _is_text(found) != _is_text(expected) or pa.types.is_date(found) != pa.types.is_date(expected):
                     problem = f"the column {column!r} holds {found} values; those of {self._files[0]} are {expected}."
                     raise DataFileError(file, problem)
 
-    def _read_csv(self, place: int, rows: int, skipped: int) -> Iterator[CustomerBatch]:
-        return read_csv_batches(self._files[place], place, self._columns, self._delimiter, rows, skipped)
+    def _read_csv(self, place: int, columns: Sequence[str], rows: int, skipped: int) -> Iterator[CustomerBatch]:
+        return read_csv_batches(self._files[place], place, columns, self._delimiter, rows, skipped)
 
-    def _read_parquet(self, place: int, rows: int, skipped: int) -> Iterator[CustomerBatch]:
+    def _read_parquet(self, place: int, columns: Sequence[str], rows: int, skipped: int) -> Iterator[CustomerBatch]:
         path = self._files[place]
         schema = pa_parquet.read_schema(path)
-        texts = [name for name in self._columns if name != self.customer_id and _is_text(schema.field(name).type)]
+        texts = [name for name in columns if name != self.customer_id and _is_text(schema.field(name).type)]
         # neither mapped nor read ahead: both would hold more of the file than what is looked at
         with pa_parquet.ParquetFile(path, read_dictionary=texts, pre_buffer=False, buffer_size=1 << 20) as file:
             sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
@@ -153,7 +178,7 @@ class TableSource:
             first = int(np.searchsorted(ends, skipped, side="right"))
             start = int(ends[first - 1]) if first else 0
             groups = list(range(first, len(sizes)))
-            pieces = file.iter_batches(batch_size=rows, row_groups=groups, columns=[*self._columns], use_threads=False)
+            pieces = file.iter_batches(batch_size=rows, row_groups=groups, columns=[*columns], use_threads=False)
             for customers in cut(pieces, rows, skipped - start):
                 numbers = np.arange(skipped + 1, skipped + len(customers) + 1, dtype=np.int64)
                 skipped += len(customers)
