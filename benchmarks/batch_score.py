@@ -37,10 +37,11 @@ def main() -> None:
         customers = prepare(folder, chosen.rows)
         if chosen.only == "prepare":
             return
-        measures = [lambda: run_ours(folder, customers), lambda: run_other(folder, customers)]
+        measures = [
+            lambda: _tell("ours", run_ours(folder, customers), chosen.rows),
+            lambda: _tell("predict_proba", run_other(folder, customers), chosen.rows),
+        ]
         rounds = take_in_turn(measures[: 1 if chosen.only else 2], chosen.rounds)
-    for number, of_round in enumerate(rounds, start=1):
-        print(f"round {number}: {'; '.join(_describe(one, chosen.rows) for one in of_round)}")
     if not chosen.only:
         pairs = [[chosen.rows / sum(one.seconds.values()) for one in of_round] for of_round in rounds]
         name = f"{chosen.rows:,} rows x 30 features, 3 reasons"
@@ -90,9 +91,11 @@ def _artifacts(folder: Path) -> dict[str, str]:
     return {"CHURN_MLOPS__ARTIFACTS__PATH": str(folder / "artifacts"), "CHURN_MLOPS_CONFIG": str(empty)}
 
 
-def _describe(one: Run, rows: int) -> str:
+def _tell(name: str, one: Run, rows: int) -> Run:
     seconds = sum(one.seconds.values())
-    return f"{seconds:.1f} s, {rows / seconds:,.0f} rows/s, peak {one.peak_bytes / 2**20:,.0f} MiB"
+    took = f"{seconds:.1f} s, {one.cpu_seconds:.1f} s of processors, {rows / seconds:,.0f} rows/s"
+    print(f"{name}: {took}, peak {one.peak_bytes / 2**20:,.0f} MiB", flush=True)
+    return one
 
 
 if __name__ == "__main__":

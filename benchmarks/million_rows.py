@@ -41,11 +41,13 @@ class Run:
 
     Attributes:
         seconds: of each step, in order; the last ends with the process.
+        cpu_seconds: of all processors.
         peak_bytes: largest resident memory of the process.
         output: what it printed.
     """
 
     seconds: dict[str, float]
+    cpu_seconds: float
     peak_bytes: int
     output: str
 
@@ -135,7 +137,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Run:
         raise RuntimeError("".join(lines))
     ends = [*[*begins.values()][1:], time.monotonic()]
     seconds = {name: end - begin for (name, begin), end in zip(begins.items(), ends, strict=True)}
-    return Run(seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), "".join(lines))
+    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak_bytes, "".join(lines))
 
 
 def _configure(file: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks.kill_batch import Killing
+from benchmarks.kill_batch import OUTPUTS, Killing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KILLS = 2
 
 
-@pytest.mark.parametrize("options", [(), ("--format", "csv"), ("--top", "1000")])
+@pytest.mark.parametrize("options", OUTPUTS)
 def test_a_run_that_is_killed_goes_on(tmp_path: Path, sample_settings: Settings, options: tuple[str, ...]) -> None:
     """Whatever is written; once after one kill, once after two."""
     artifacts = {"CHURN_MLOPS__ARTIFACTS__PATH": str(sample_settings.artifacts.path)}
