@@ -7,7 +7,7 @@ API_IMAGE ?= techitfactory/churn-api:v1.0
 ML_IMAGE ?= techitfactory/churn-ml:v1.0
 BUILD_ARGS = --build-arg BUILD_DATE=$$(date -u +%Y-%m-%dT%H:%M:%SZ) --build-arg VCS_REF=$$(git rev-parse HEAD 2>/dev/null)
 
-.PHONY: run test lint format bench images lock sample-model clean
+.PHONY: run test lint format bench images images-spark lock sample-model clean
 .DEFAULT_GOAL := run
 
 run: .venv/ml-installed
@@ -34,11 +34,16 @@ images:
 	docker build -f docker/Dockerfile.api -t $(API_IMAGE) $(BUILD_ARGS) .
 	docker build -f docker/Dockerfile.ml -t $(ML_IMAGE) $(BUILD_ARGS) .
 
+# the ML image with Spark and Java, which tests/images/test_ml_road.py tries where it was built
+images-spark:
+	docker build -f docker/Dockerfile.ml -t $(ML_IMAGE)-spark --build-arg SPARK=1 $(BUILD_ARGS) .
+
 # requirements/*.txt from pyproject.toml; needs uv
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/api.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra ml -o requirements/ml.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra dev -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra ml --extra spark -o requirements/spark.txt
 	printf 'tritonclient[http]\nkserve\n' | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o tests/api/open_inference/clients/requirements-clients.txt
 	echo 'flit_core>=3.11,<5' | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o requirements/build.txt
 

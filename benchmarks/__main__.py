@@ -1,7 +1,7 @@
 """`make bench`: prints one table and writes benchmarks/results/.
 
 Not among them, for they take longer: `python -m benchmarks.accuracy`, `python -m benchmarks.million_rows`, `python -m
-benchmarks.batch_score` and `python -m benchmarks.kill_batch`.
+benchmarks.batch_score`, `python -m benchmarks.kill_batch` and `python -m benchmarks.events`.
 """
 
 from __future__ import annotations

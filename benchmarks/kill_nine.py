@@ -132,7 +132,7 @@ def _time_phases(run: subprocess.Popen[str]) -> list[float]:
 
 
 def _read_line(run: subprocess.Popen[str]) -> str:
-    assert run.stdout is not None  # noqa: S101 - a pipe, see _train
+    assert run.stdout is not None  # noqa: S101 - its type does not tell that it was started with a pipe
     return run.stdout.readline()
 
 

@@ -1,6 +1,9 @@
 # The training and batch image: everything of the API image's, and what a model is made with.
 #   docker build -f docker/Dockerfile.ml -t techitfactory/churn-ml:v1.0 .
+# With Spark, and a Java for it to run on:
+#   docker build -f docker/Dockerfile.ml -t techitfactory/churn-ml:v1.0-spark --build-arg SPARK=1 .
 ARG BASE=python:3.13-slim-trixie
+ARG SPARK=0
 
 # --- packages: locked by hash, byte-compiled here because the running container may not write ---
 FROM ${BASE} AS packages
@@ -19,6 +22,39 @@ RUN find /opt/venv/lib/python3*/site-packages \
         -o -path '*/interpret/root/bld/lib/*.js' -o -path '*/fastapi_offline/static/redoc.standalone.js' \) \
     -prune -exec rm -rf {} + \
     && /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib
+
+# --- Spark: into a folder of its own, so that it becomes a layer over the others ---
+FROM packages AS spark
+COPY requirements/spark.txt /build/requirements/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/venv/bin/python install --no-compile --root /spark --require-hashes -r /build/requirements/spark.txt
+# What is never loaded here: examples, tests, stubs, and the store of streams and of the history server.
+RUN find /spark \
+    \( -name tests -o -name '*.pyi' -o -path '*/pyspark/examples' -o -path '*/pyspark/data' \
+        -o -path '*/pyspark/jars/rocksdbjni-*.jar' \) \
+    -prune -exec rm -rf {} + \
+    && /opt/venv/bin/python -m compileall -q -j 0 -s /spark /spark
+
+# --- Java: the modules that Spark asks for, of the distribution's own ---
+FROM ${BASE} AS java
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && mkdir -p /usr/share/man/man1 \
+    && apt-get install -y --no-install-recommends libnss-wrapper openjdk-21-jdk-headless
+RUN jlink --output /opt/java --compress zip-6 --strip-java-debug-attributes --no-header-files --no-man-pages \
+    --add-modules java.se,jdk.charsets,jdk.crypto.ec,jdk.incubator.vector,jdk.management,jdk.naming.dns,jdk.net,jdk.security.auth,jdk.security.jgss,jdk.unsupported,jdk.zipfs \
+    && mv /opt/java/bin/java /opt/java/bin/java-of-a-named-user \
+    && cp /usr/lib/*/libnss_wrapper.so /opt/java/lib/
+# --user may ask for one whom the system has no name for; Hadoop, by which Spark reads files, refuses to run for him
+COPY --chmod=755 <<'EOF' /opt/java/bin/java
+#!/bin/sh
+if ! whoami >/dev/null 2>&1; then
+    NSS_WRAPPER_PASSWD=$(mktemp) NSS_WRAPPER_GROUP=/etc/group LD_PRELOAD=/opt/java/lib/libnss_wrapper.so
+    echo "user:x:$(id -u):$(id -g)::/tmp:/bin/sh" >"$NSS_WRAPPER_PASSWD"
+    export NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP LD_PRELOAD
+fi
+exec /opt/java/bin/java-of-a-named-user "$@"
+EOF
 
 # --- our code as a wheel ---
 FROM packages AS build
@@ -66,3 +102,12 @@ LABEL org.opencontainers.image.title="churn-mlops ML" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.created="${BUILD_DATE}" \
       org.opencontainers.image.revision="${VCS_REF}"
+
+# --- with SPARK=1, more of it ---
+FROM runtime AS ml-0
+FROM runtime AS ml-1
+COPY --link --from=spark /spark /
+COPY --link --from=java /opt/java /opt/java
+ENV JAVA_HOME=/opt/java PATH=/opt/java/bin:$PATH
+# hadolint ignore=DL3006
+FROM ml-${SPARK}

@@ -21,7 +21,7 @@ import churn_mlops
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIREMENTS = REPOSITORY / "requirements"
-LOCKS = ("api", "ml", "dev", "build")
+LOCKS = ("api", "ml", "spark", "dev", "build")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 NOT_FOR_SERVING = (
     "pandas",
@@ -62,7 +62,7 @@ def project() -> dict[str, Any]:
 
 def declared(lock: str) -> list[Requirement]:
     """List the requirements that pyproject.toml declares for what a lock file installs."""
-    extras = {"api": [], "ml": ["ml"], "dev": ["ml", "dev"]}[lock]
+    extras = {"api": [], "ml": ["ml"], "spark": ["ml", "spark"], "dev": ["ml", "spark", "dev"]}[lock]
     texts = [
         *project()["dependencies"],
         *(text for extra in extras for text in project()["optional-dependencies"][extra]),
@@ -96,7 +96,7 @@ def test_locks_name_no_index_and_no_address(lock: str) -> None:
     assert not [entry for entry in entries(lock) if entry.startswith("-") or " @ " in entry]
 
 
-@pytest.mark.parametrize("lock", ["api", "ml", "dev"])
+@pytest.mark.parametrize("lock", ["api", "ml", "spark", "dev"])
 def test_every_declared_dependency_is_locked_within_its_range(lock: str) -> None:
     """What pyproject.toml asks for is in the lock file, at a version that it allows."""
     locked = read_lock(lock)
@@ -105,7 +105,7 @@ def test_every_declared_dependency_is_locked_within_its_range(lock: str) -> None
         assert requirement.specifier.contains(pinned, prereleases=True), f"{requirement} but {pinned} is locked"
 
 
-@pytest.mark.parametrize(("smaller", "larger"), [("api", "ml"), ("ml", "dev")])
+@pytest.mark.parametrize(("smaller", "larger"), [("api", "ml"), ("ml", "spark"), ("spark", "dev")])
 def test_a_larger_lock_holds_the_smaller_one(smaller: str, larger: str) -> None:
     """What is served with is what was trained with is what was tested with: same packages, same versions."""
     small, large = read_lock(smaller), read_lock(larger)

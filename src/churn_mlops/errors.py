@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
     from pathlib import Path
 
 
@@ -101,6 +102,10 @@ class MissingLibrary(ChurnMlopsError):
             f"{package} cannot be loaded ({problem}). On Debian and Ubuntu, apt-get install libgomp1 brings what it "
             f"needs; training.model logistic and ebm do without."
         )
+
+
+class NotCompilable(ChurnMlopsError):
+    """The features of an event log cannot be computed without its engine."""
 
 
 class MissingEngine(ChurnMlopsError):
@@ -287,6 +292,42 @@ class FeatureSchemaMismatch(ChurnMlopsError):
             f"{len(missing)} of {features} features are missing ({share:.0%}); at most {allowed_share:.0%} may be: "
             f"{', '.join(missing)}.",
             missing,
+        )
+
+
+class EventsRefused(ChurnMlopsError):
+    """A customer's events cannot be taken as they are.
+
+    Attributes:
+        fields: names of the fields at fault, with the place of the event: events[3].amount.
+    """
+
+    def __init__(self, detail: str, fields: Iterable[str]) -> None:
+        super().__init__(detail)
+        self.fields = tuple(fields)
+
+
+class NotAtRisk(ChurnMlopsError):
+    """A customer was not active lately, or has left: nobody like it was trained on, so there is nothing to say."""
+
+    fields = ("events",)
+
+    def __init__(self, as_of: date, active_days: int, event_types: Sequence[str], may_have_left: bool) -> None:
+        kinds = f" of type {' or '.join(map(repr, event_types))}" if event_types else ""
+        left = ", or cancelled and did not come back" if may_have_left else ""
+        super().__init__(
+            f"The customer is not at risk on {as_of}: it has no event{kinds} that was known by then in the "
+            f"{active_days} days before{left}. Only customers at risk are scored."
+        )
+
+
+class NotTrainedOnEvents(ChurnMlopsError):
+    """The version that is served cannot be asked with events."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            f"Version {version} was not trained on an event log, or on one whose features the service cannot compute "
+            f"(its notes then say so); ask /predict with its features."
         )
 
 

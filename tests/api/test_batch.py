@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
-from churn_mlops.api.batch_csv import split_columns
+from churn_mlops.api import batch_json, json_slices
+from churn_mlops.api.batch_csv import _Lines, split_columns
 from churn_mlops.config.settings import ArtifactsSettings, DataSettings, ServingSettings, Settings
 from churn_mlops.data.table import load_customers
 
@@ -262,10 +264,62 @@ def test_a_body_may_look_cut_where_it_is_not(ask: Ask, example: dict[str, Any], 
 
 
 def test_an_unusual_layout_is_read(ask: Ask, example: dict[str, Any]) -> None:
-    """An escape in the name of the field, or the field twice, is JSON like any other: the last one counts."""
+    """An escape in the name of the field, or blanks at the end, are JSON like any other."""
     one = json.dumps(example)
-    bodies = [f'{{"c\\u0075stomers": [{one}]}}', f'{{"customers": [1], "customers": [{one}]}}']
+    bodies = [f'{{"c\\u0075stomers": [{one}]}}', f'{{"customers": [{one}]}}' + 1000 * " "]
     assert [ask("POST", "/predict/batch", content=body).status_code for body in bodies] == [200, 200]
+
+
+@pytest.mark.parametrize("count", [1, 2000])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (',"customers": []}', "'customers' stands more than once in the body."),
+        (',"more": 1}', "'more' is not a field of a batch"),
+        ("}}", "trailing characters at line 3 column 3."),
+        (",}", "trailing comma at line 3 column 3."),
+        ("", "EOF while parsing an object at line 3 column 1."),
+    ],
+)
+def test_what_follows_the_customers_is_refused(
+    ask: Ask, example: dict[str, Any], count: int, more: str, said: str
+) -> None:
+    """However long the list is, nothing but the end of the object may follow it, and no customer counts twice."""
+    lines = ",".join([json.dumps(example)] * count)
+    body = ask("POST", "/predict/batch", content=f'{{"customers": [\n{lines}\n]{more}').json()
+    assert said in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("customers", "status", "said"),
+    [
+        ("{one},{one},{", 400, "key must be a string at line 1 column"),
+        ("{one},,{one}", 400, "expected value at line 1 column"),
+        ("{one},]", 400, "trailing comma at line 1 column"),
+        ("{one},[[{x}0]]", 422, "row 4001: more than 262,144 bytes go by without the end of a customer"),
+        ('{one},"{x}', 422, "row 4001: more than 262,144 bytes go by without the end of a customer"),
+        ("{brackets}", 422, "row 0: more than 262,144 bytes go by without the end of a customer"),
+        ("{x}0", 422, "There are more than 10,000 customers"),
+    ],
+)
+def test_no_body_is_parsed_at_once(
+    ask: Ask, example: dict[str, Any], customers: str, status: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a long body holds, the parser is never given more of it than takes a moment."""
+    one, parsed = json.dumps(example), []
+
+    def parse(text: bytes, **options: Any) -> Any:
+        parsed.append(len(text))
+        return from_json(text, **options)
+
+    for module in (json_slices, batch_json):
+        monkeypatch.setattr(module, "from_json", parse)
+    for name, text in {"one": ",".join([one] * 4001), "x": "0," * 1_000_000, "brackets": "[" * 1_000_000}.items():
+        customers = customers.replace(f"{{{name}}}", text, 1)
+    customers = customers.replace("{one}", one)
+    answer = ask("POST", "/predict/batch", content=f'{{"customers": [{customers}]}}')
+    assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.json()["detail"]
+    assert 0 < max(parsed) <= (1 << 18) + 100
 
 
 def test_a_large_whole_number_is_given_back(ask: Ask, example: dict[str, Any]) -> None:
@@ -374,6 +428,28 @@ def test_ragged_rows_are_named_by_line_and_column(ask: Ask, example: dict[str, A
     assert [(row["row"], row["line"]) for row in body["rows"]] == [(1, 3), (2, 4), (3, 5)]
     assert body["rows"][0]["detail"] == "line 3: it has 21 fields, and the header 20."
     assert (body["rows"][1]["fields"], body["rows"][2]["fields"]) == (names[1:], ["tenure"])
+
+
+@pytest.mark.parametrize("before", ["", 'tenure,contract\n1,"x'])
+def test_a_line_without_end_is_refused_where_it_is_too_long(ask: Ask, before: str) -> None:
+    """However long it is, no more of it is read than shows that."""
+    body = before.encode() + b"x" * 20_000_000
+    assert len(_Lines(body).take()) <= (1 << 20) + (1 << 15) + 1
+    answer = ask("POST", "/predict/batch", content=body, headers=CSV)
+    assert (answer.status_code, "1,048,576 characters" in answer.json()["detail"]) == (400, True), answer.text
+
+
+def test_ends_of_lines_in_quotes_are_given_back(ask: Ask) -> None:
+    """Within quotes they are part of a text, and each of them stays what it is."""
+    texts = ["one\rtwo", "one\r\ntwo", "one\ntwo", "\ufeffone\r\r\ntwo"]
+    names = "tenure,contract,monthly_charges,total_charges,female,senior_citizen,partner,dependents,phone_service"
+    table = f"customer_id,{names}\r\n" + "".join(f'"{text}",1,"{text}",1,1,1,1,1,1,1\r\n' for text in texts)
+    answer = ask("POST", "/predict/batch?reasons=0", content=table.encode(), headers=CSV)
+    assert answer.status_code == 200, answer.text
+    predictions = answer.json()["predictions"]
+    assert [one["customer_id"] for one in predictions] == texts
+    contracts = [next(r["value"] for r in one["reasons"] if r["feature"] == "contract") for one in predictions]
+    assert contracts == texts
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churn_mlops.api.request_schema import RequestSchema
+from churn_mlops.api.responses import shorten
 from churn_mlops.config.settings import ArtifactsSettings, DataSettings, Settings, TrainingSettings
 from churn_mlops.errors import FeatureSchemaMismatch
 from churn_mlops.models.signature import Feature, Signature
 from churn_mlops.training.job import train_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -191,6 +192,32 @@ def test_nesting_within_the_parsers_limit_names_the_field(ask: Ask) -> None:
     """A hundred levels are read, and refused for what they are."""
     answer = ask("POST", "/predict", content=(RAW % ("[" * 100 + "]" * 100)).encode())
     assert (answer.status_code, answer.json()["fields"]) == (422, ["tenure"])
+
+
+@pytest.mark.parametrize("value", ["[" + "1," * 40_000 + "1]", '"' + "x" * 80_000 + '"'])
+def test_a_request_longer_than_any_customer_is_refused_unread(value: str) -> None:
+    """A list of a thousand pages is not looked at to be shown."""
+    body = (RAW % value).encode()
+    schema = RequestSchema(ONE_FEATURE)
+    with pytest.raises(FeatureSchemaMismatch) as refused:
+        schema.read(body)
+    assert str(refused.value) == f"The request has {len(body):,} bytes; at most 66,536 were expected for one customer."
+    assert refused.value.fields == schema.find_faults(body) == ("body",)
+    assert schema.read((RAW % "1").encode().ljust(66_536)) == {"features": {"tenure": 1}}
+
+
+def test_of_a_long_list_no_more_is_written_than_is_shown() -> None:
+    """A value of any size is shown as soon as a small one."""
+
+    class Counting(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            for number in range(len(self)):
+                looked_at.append(number)
+                yield self[number]
+
+    looked_at: list[int] = []
+    assert shorten(Counting([7] * 100_000)) == "[" + "7, " * 19 + "7,…"
+    assert len(looked_at) < 100
 
 
 def test_many_unknown_fields_cost_no_search_each() -> None:

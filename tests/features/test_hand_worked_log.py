@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 from event_logs import SNAPSHOT, build, event, log_settings, write_log
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pathlib import Path
 
     from churn_mlops.data.events.engine import Engine
 
@@ -85,3 +87,16 @@ def test_a_feature_is_what_it_says(rows: pd.DataFrame, feature: str, anna: float
     assert rows.loc["ben", feature] == (
         pytest.approx(ben) if ben is not None else pytest.approx(float("nan"), nan_ok=True)
     )
+
+
+def test_a_day_counts_once_however_its_events_became_known(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Of two logins on a day one was known late, between two snapshots: other snapshots change no feature."""
+    log = [event("anna", -11.5), event("anna", -11.2, known=-9.5), event("anna", -1, "purchase"), event("emil", 40)]
+    settings = log_settings(write_log(tmp_path / "log.parquet", log))
+    earlier = SNAPSHOT - timedelta(days=10)
+    alone, together = (
+        build(duckdb_engine, settings, tmp_path / "rejects.csv", snapshots)
+        for snapshots in ([SNAPSHOT], [earlier, SNAPSHOT])
+    )
+    assert alone["login_active_days_30d"].to_list() == [1.0]
+    pd.testing.assert_frame_equal(alone, together[together["snapshot_date"] == SNAPSHOT].reset_index(drop=True))

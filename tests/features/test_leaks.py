@@ -25,11 +25,11 @@ delays = st.one_of(st.just(0.0), st.floats(0, 30).map(lambda days: round(days, 3
 
 
 @st.composite
-def events(draw: st.DrawFn) -> dict[str, Any]:
+def events(draw: st.DrawFn, customers: str = "abc") -> dict[str, Any]:
     """Draw an event of one of a few customers, which may have become known late."""
     days = draw(times)
     amount = draw(st.one_of(st.none(), st.floats(0, 100).map(lambda number: round(number, 2))))
-    return event(draw(st.sampled_from("abc")), days, draw(st.sampled_from(TYPES)), amount, days + draw(delays))
+    return event(draw(st.sampled_from(customers)), days, draw(st.sampled_from(TYPES)), amount, days + draw(delays))
 
 
 logs = st.lists(events(), min_size=1, max_size=25)

@@ -121,6 +121,22 @@ def test_the_quality_of_the_input_is_reported(values: list[Value], expected: Inp
     assert encode(values)[1] == expected
 
 
+def test_customers_are_encoded_by_columns_as_each_alone() -> None:
+    """Codes, ends of the numbers and quality, for every mixture of what is fine, unseen, rare, missing and far out."""
+    rows: list[list[Value]] = [
+        [age, plan, paperless, empty]
+        for age in (35, 17.9, 1e300, None)
+        for plan in ("plus", "gold", "never seen", None)
+        for paperless in (True, False, None)
+        for empty in (1.5, None)
+    ]
+    matrix, qualities = CustomerEncoder(SIGNATURE).encode_columns(list(zip(*rows, strict=True)))
+    for row, encoded, found in zip(rows, matrix, qualities, strict=True):
+        alone, expected = encode(row)
+        np.testing.assert_array_equal(encoded, np.array(alone, dtype=np.float32))
+        assert found == expected
+
+
 def test_an_absent_feature_is_missing() -> None:
     """A feature that is not sent is one that is null."""
     encoder = CustomerEncoder(SIGNATURE)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi_offline import FastAPIOffline
 
 import churn_mlops
-from churn_mlops.api import batch
+from churn_mlops.api import batch, events
 from churn_mlops.api.access_log import LOGGING, AccessLog
 from churn_mlops.api.counts import FOLDER_VARIABLE
 from churn_mlops.api.direct_routes import DirectRoutes
@@ -92,9 +92,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.in_flight = ()  # the server gives its own
     app.include_router(router)
     app.include_router(batch.router)
+    app.include_router(events.router)
     app.include_router(metrics_router)
     app.include_router(open_inference)
-    app.add_middleware(DirectRoutes, routes=DIRECT | batch.DIRECT)
+    app.add_middleware(DirectRoutes, routes=DIRECT | batch.DIRECT | events.DIRECT)
     app.add_middleware(protect, read_settings)
     app.add_middleware(AccessLog)
     if traces:
@@ -119,7 +120,9 @@ def _follow(app: FastAPI) -> Iterator[None]:
     metrics: Metrics = app.state.metrics
 
     def load(version: str, threads: int) -> ServedModel:
-        served = ServedModel.load(registry, version, serving.max_missing_share, threads, metrics.scored)
+        served = ServedModel.load(
+            registry, version, serving.max_missing_share, threads, metrics.scored, serving.max_events
+        )
         if app.state.tracing:
             app.state.tracing.trace_steps(served)
         return served

@@ -295,7 +295,7 @@ class _Lines:
             MalformedRequest: there is no telling what they are.
         """
         with self._refusing():
-            return self._text.read(characters) + self._text.readline()
+            return self._text.read(characters) + self._read_line()
 
     def count(self, lines: int) -> range:
         """Give the numbers of the next lines."""
@@ -309,13 +309,18 @@ class _Lines:
             MalformedRequest: they are no CSV.
         """
         lines = list(io.StringIO(piece, newline=""))
-        reader = csv.reader(map(_refuse_endless, chain(lines, self._text)), strict=True)
+        more = iter(self._read_line, "")
+        reader = csv.reader(map(_refuse_endless, chain(lines, more)), strict=True)
         first = self._next
         with self._refusing():
             while reader.line_num < len(lines):
                 number, row = self._next, next(reader)
                 self._next = first + reader.line_num
                 yield number, row
+
+    def _read_line(self) -> str:
+        """Read a line, or of one that is too long no more than shows that it is."""
+        return self._text.readline(_LONGEST_LINE + 1)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

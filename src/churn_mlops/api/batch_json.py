@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
+from churn_mlops.api.json_slices import LONGEST_BYTES, JsonList, ValueTooLong, describe_malformed
 from churn_mlops.errors import BatchRefused, MalformedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from churn_mlops.api.batch_intake import Intake
     from churn_mlops.api.batch_schema import BatchSchema
     from churn_mlops.inference.records import PredictionRecord
 
-_PIECE_BYTES: Final = 1 << 17
 _ROWS: Final = 320
-_HEAD: Final = re.compile(rb'\s*\{\s*"customers"\s*:\s*\[')
+_HEAD: Final = re.compile(rb'\s*\{\s*("(?:[^"\\]++|\\.)*+")\s*:\s*\[', re.DOTALL)
 _TAIL: Final = re.compile(rb"\]\s*\}\s*\Z")
 _LONGEST_TAIL: Final = 100
-_BETWEEN: Final = re.compile(rb"\}\s*,\s*\{")
+_NAMED: Final = 10
+_NAMED_CHARACTERS: Final = 200
+_BETWEEN: Final = re.compile(rb"\}\s*(,)\s*\{")
+_REST: Final = re.compile(rb"\s*\}\s*")
+_EMPTY: Final = b'{"customers":[]'
 _EXPECTED: Final = "an object with 'customers', a list of requests as /predict takes them, was expected"
 
 
@@ -33,12 +37,26 @@ def read_json(body: bytes, schema: BatchSchema, intake: Intake) -> Generator[Non
         MalformedRequest: it is no JSON.
         BatchRefused: it is no batch.
     """
-    for rows in _split(body):
-        for start in range(0, len(rows), _ROWS):
-            some = rows[start : start + _ROWS]
-            customers = schema.read_rows(some)
+    head = _HEAD.match(body, 0, LONGEST_BYTES)
+    if not head or _read_name(head[1]) != "customers":
+        raise _refuse_layout(body)
+    tail = _TAIL.search(body, max(len(body) - _LONGEST_TAIL, head.end()))
+    customers = JsonList(body, head.end(), _BETWEEN, tail.start() if tail else -1)
+    count = 0
+    try:
+        for rows in customers.slices():
             yield
-            yield from intake.take(customers, len(some), some.__getitem__)
+            for start in range(0, len(rows), _ROWS):
+                some = rows[start : start + _ROWS]
+                read = schema.read_rows(some)
+                yield
+                yield from intake.take(read, len(some), some.__getitem__)
+            count += len(rows)
+    except ValueTooLong:
+        problem = f"row {count}: more than {LONGEST_BYTES:,} bytes go by without the end of a customer; {_EXPECTED}."
+        raise BatchRefused(problem, ("customers",)) from None
+    if not _REST.fullmatch(body, customers.end):
+        raise _refuse_layout(body, customers.end)
 
 
 def write_json(answers: Iterable[list[PredictionRecord]]) -> Generator[None, None, list[bytes]]:
@@ -52,48 +70,34 @@ def write_json(answers: Iterable[list[PredictionRecord]]) -> Generator[None, Non
     return parts
 
 
-def _split(body: bytes) -> Iterator[list[Any]]:
-    """Parse the customers of a batch some at a time.
-
-    The body is cut where one customer seems to end and another one to begin. If a piece, in brackets, is valid, then
-    so was the cut: one inside a text leaves that open, one inside a customer leaves its brackets open. If it is not,
-    it is tried again with twice as much, up to the end.
-    """
-    head, tail = _HEAD.match(body), _TAIL.search(body, max(len(body) - _LONGEST_TAIL, 0))
-    if not head or not tail or tail.start() < head.end():
-        yield from _split(_rewrite(body))
-        return
-    start, end, size = head.end(), tail.start(), _PIECE_BYTES
-    while start < end:
-        cut = _BETWEEN.search(body, start + size, end)
-        try:
-            rows: list[Any] = from_json(b"[%b]" % body[start : cut.start() + 1 if cut else end])
-        except ValueError:
-            if not cut:
-                yield from _split(_rewrite(body))
-                return
-            size *= 2
-            continue
-        yield rows
-        start, size = cut.end() - 1 if cut else end, _PIECE_BYTES
-
-
-def _rewrite(body: bytes) -> bytes:
-    """Write a batch as most clients write it; what it holds stays.
-
-    Raises:
-        MalformedRequest: it is no JSON.
-        BatchRefused: it is no batch.
-    """
+def _read_name(text: bytes) -> object:
     try:
-        batch = from_json(body)
+        return from_json(text)
+    except ValueError:
+        return None
+
+
+def _refuse_layout(body: bytes, end_of_customers: int = 0) -> MalformedRequest | BatchRefused:
+    """Say what is wrong with a body that is no batch, or goes on where one ends; its beginning has to do if it is long.
+
+    Args:
+        body: all of it.
+        end_of_customers: where the list of customers has ended, if it was read.
+    """
+    rest = body[end_of_customers : end_of_customers + LONGEST_BYTES]
+    is_all = end_of_customers + len(rest) == len(body)
+    before = _EMPTY if end_of_customers else b""
+    try:
+        batch = from_json(before + rest, allow_partial=False if is_all else "trailing-strings")
     except ValueError as error:
-        raise MalformedRequest(f"The body is not valid JSON: {error}.") from None
+        return describe_malformed(body, str(error), end_of_customers, len(before))
     if not isinstance(batch, dict):
-        raise BatchRefused(f"The body is no object; {_EXPECTED}.", ("body",))
+        return BatchRefused(f"The body is no object; {_EXPECTED}.", ("body",))
     unknown = [name for name in batch if name != "customers"]
     if unknown:
-        raise BatchRefused(f"{unknown[0]!r} is not a field of a batch; 'customers' is.", unknown)
-    if not isinstance(batch.get("customers"), list):
-        raise BatchRefused(f"'customers' is no list; {_EXPECTED}.", ("customers",))
-    return to_json(batch, inf_nan_mode="constants")
+        return BatchRefused(
+            f"{unknown[0][:_NAMED_CHARACTERS]!r} is not a field of a batch; 'customers' is.", unknown[:_NAMED]
+        )
+    if end_of_customers:
+        return BatchRefused("'customers' stands more than once in the body.", ("customers",))
+    return BatchRefused(f"'customers' is no list; {_EXPECTED}.", ("customers",))

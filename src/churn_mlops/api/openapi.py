@@ -27,6 +27,13 @@ _WITHOUT_MODEL: dict[str, Any] = {
     "properties": {"customer_id": {"type": "string"}, "features": {"type": "object"}},
     "required": ["features"],
 }
+_WITHOUT_EVENTS: dict[str, Any] = {
+    "type": "object",
+    "title": "PredictEventsRequest",
+    "description": "No model that was trained on events is loaded: what an event holds is known once one is.",
+    "properties": {"customer_id": {"type": "string"}, "events": {"type": "array", "items": {"type": "object"}}},
+    "required": ["events"],
+}
 _BATCH: Final[dict[str, Any]] = {
     "type": "object",
     "title": "BatchRequest",
@@ -45,13 +52,19 @@ def build_openapi(app: FastAPI, served: ServedModel | None) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
     )
     request = served.schema.json_schema() if served else dict(_WITHOUT_MODEL)
+    events_request = dict(_WITHOUT_EVENTS)
+    if served and served.event_scoring:
+        events_request = served.event_scoring.schema.json_schema()
+        example = served.event_scoring.schema.example()
+        _content(document, "/predict/events")["application/json"]["example"] = example
     infer_request = describe_request(served.tensors if served else None)
     schemas = document["components"]["schemas"]
     for known in schemas.values():
         _lift_attributes(known)
     _drop_unused_answers(document)
     _document_limits(document)
-    for name, known in (("PredictRequest", request), ("InferRequest", infer_request)):
+    requests = {"PredictRequest": request, "PredictEventsRequest": events_request, "InferRequest": infer_request}
+    for name, known in requests.items():
         schemas.update(known.pop("$defs", {}))
         schemas[name] = known
     schemas["BatchRequest"] = _BATCH

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _JSON_TYPE: Final = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
-_WORD: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
+KIND_WORDS: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
 _SHOWN: Final = 10
 _LONGEST_ID: Final = 200
+_LONGEST_BYTES: Final = 1 << 16
+_FEATURE_BYTES: Final = 1000
+"""That a request may have at most, and for each feature: to say what is wrong with a longer one would take long."""
 
 CUSTOMER_ID: Final[Any] = Annotated[str, Field(max_length=_LONGEST_ID)] | int | None
 CUSTOMER_VALUE: Final[Any] = Annotated[
@@ -55,6 +58,7 @@ class RequestSchema:
     def __init__(self, signature: Signature, mode: str = "threshold") -> None:
         self._signature = signature
         self._mode = mode
+        self._longest = _LONGEST_BYTES + _FEATURE_BYTES * len(signature.features)
         features = _object("Features", {feature.name: _field(feature) for feature in signature.features})
         features.__doc__ = "The customer's features; one that is null or absent is used as missing."
         fields: dict[str, Any] = {"customer_id": NotRequired[CUSTOMER_ID], "features": features}
@@ -68,8 +72,12 @@ class RequestSchema:
 
         Raises:
             MalformedRequest: the body is no JSON.
-            FeatureSchemaMismatch: a field is unknown, of the wrong type, or not finite; every one is named.
+            FeatureSchemaMismatch: a field is unknown, of the wrong type, or not finite; every one is named. Or it is
+                longer than any customer.
         """
+        if len(body) > self._longest:
+            detail = f"The request has {len(body):,} bytes; at most {self._longest:,} were expected for one customer."
+            raise FeatureSchemaMismatch(detail, ("body",))
         try:
             return self._adapter.validate_json(body)
         except ValidationError as error:
@@ -77,6 +85,8 @@ class RequestSchema:
 
     def find_faults(self, body: bytes) -> tuple[str, ...]:
         """Name the fields that `read` would refuse, without a word about each; none if it would take the customer."""
+        if len(body) > self._longest:
+            return ("body",)
         try:
             self._adapter.validate_json(body)
         except ValidationError as error:
@@ -112,7 +122,7 @@ class RequestSchema:
         feature = next(feature for feature in self._signature.features if feature.name == name)
         if error["type"] == "finite_number":
             return f"{name!r} is not finite; a number or null was expected"
-        return f"{name!r} is {shorten(error['input'])}; {_WORD[feature.kind]} or null was expected"
+        return f"{name!r} is {shorten(error['input'])}; {KIND_WORDS[feature.kind]} or null was expected"
 
     def _request_problem(self, name: str, error: ErrorDetails) -> str:
         fields = _join(self.fields)

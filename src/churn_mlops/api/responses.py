@@ -75,6 +75,9 @@ class ErrorAnswer(_Answer):
     rows: list[BadRow] = []
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)
+
+
 class WrittenJson(Response):
     """An answer 200 in JSON that is written already, with its headers: they are not gone through once more."""
 
@@ -86,7 +89,11 @@ class WrittenJson(Response):
 
 def shorten(value: object) -> str:
     """Show what a client sent as it was sent, in JSON, but not at any length."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = ""
+    for part in _ENCODER.iterencode(value):  # of a long list not more than is shown
+        text += part
+        if len(text) > _LONGEST_SHOWN:
+            break
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 

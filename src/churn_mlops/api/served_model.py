@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from churn_mlops.api.batch_schema import BatchSchema
+from churn_mlops.api.event_scoring import EventScoring
 from churn_mlops.api.open_inference.model import TensorModel
 from churn_mlops.api.request_schema import RequestSchema
 from churn_mlops.api.together import Together
 from churn_mlops.errors import VersionRefused
+from churn_mlops.inference.events.program import read_program
 from churn_mlops.inference.prediction import Predictor, tell_nobody
 from churn_mlops.inference.scorer import load_version
 
@@ -29,6 +31,7 @@ class ServedModel:
     scorer: Scorer
     schema: RequestSchema
     predictor: Predictor
+    event_scoring: EventScoring | None = None
 
     @property
     def version(self) -> str:
@@ -69,6 +72,7 @@ class ServedModel:
         max_missing_share: float,
         threads: int,
         on_scored: OnScored = tell_nobody,
+        max_events: int = 10_000,
     ) -> ServedModel:
         """Load a version, check it, and score a customer with it, so that the first request is no slower than the next.
 
@@ -78,13 +82,16 @@ class ServedModel:
             max_missing_share: customers of whom more of the features is missing are refused.
             threads: how many may run its graph.
             on_scored: told of each answer.
+            max_events: how many events a customer may have, where the version can be asked with events.
 
         Raises:
             RegistryError: it cannot be found, or fails a check.
         """
         scorer = load_version(registry, version, threads)
         schema = RequestSchema(scorer.manifest.signature, scorer.manifest.decision.mode)
-        served = cls(scorer, schema, Predictor(scorer, max_missing_share, on_scored))
+        program = read_program(registry, scorer.manifest)
+        event_scoring = EventScoring(program, scorer.manifest, max_events) if program else None
+        served = cls(scorer, schema, Predictor(scorer, max_missing_share, on_scored), event_scoring)
         try:
             served._score_example()
         except Exception as error:

@@ -7,8 +7,10 @@ from churn_mlops.client.answers import (
     InputQuality,
     Model,
     Prediction,
+    PredictionFromEvents,
     Ready,
     Reason,
+    UsedEvents,
 )
 from churn_mlops.client.asynchronous import AsyncChurnClient
 from churn_mlops.client.errors import (
@@ -20,7 +22,7 @@ from churn_mlops.client.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from churn_mlops.client.exchange import Customer, Value
+from churn_mlops.client.exchange import Customer, CustomerEvents, Value
 from churn_mlops.client.retrying import Retry
 from churn_mlops.client.synchronous import ChurnClient
 
@@ -31,10 +33,12 @@ __all__ = [
     "ChurnClient",
     "ClientError",
     "Customer",
+    "CustomerEvents",
     "Health",
     "InputQuality",
     "Model",
     "Prediction",
+    "PredictionFromEvents",
     "Ready",
     "Reason",
     "Refused",
@@ -44,5 +48,6 @@ __all__ = [
     "Unavailable",
     "UnexpectedAnswer",
     "Unreachable",
+    "UsedEvents",
     "Value",
 ]

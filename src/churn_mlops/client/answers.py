@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -75,6 +75,34 @@ class Prediction(_Answer):
     reasons: tuple[Reason, ...]
     input_quality: InputQuality
     model_version: str
+
+
+class UsedEvents(_Answer):
+    """What became of the events of a request.
+
+    Attributes:
+        received: how many there were.
+        used: how many the features were computed from.
+        dropped: how many were left out, by reason.
+        other_types: types among those used that have no features of their own.
+    """
+
+    received: int
+    used: int
+    dropped: dict[str, int]
+    other_types: tuple[str, ...]
+
+
+class PredictionFromEvents(Prediction):
+    """A customer that was scored by its events.
+
+    Attributes:
+        snapshot_date: features look back from the midnight, in UTC, with which this day begins.
+        events: what became of them.
+    """
+
+    snapshot_date: date
+    events: UsedEvents
 
 
 class Predictions(_Answer):

@@ -15,8 +15,8 @@ from churn_mlops.client.retrying import DEFAULT_RETRY
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
-    from churn_mlops.client.answers import Health, Model, Prediction, Ready
-    from churn_mlops.client.exchange import Batch, Customer, Exchange, Outcome, Result, Step, Value
+    from churn_mlops.client.answers import Health, Model, Prediction, PredictionFromEvents, Ready
+    from churn_mlops.client.exchange import Batch, Customer, CustomerEvents, Exchange, Outcome, Result, Step, Value
     from churn_mlops.client.retrying import Retry
 
 
@@ -53,6 +53,10 @@ class AsyncChurnClient:
     ) -> Prediction:
         """Score one customer (see `ChurnClient.predict`)."""
         return await self._run(self._service.predict(features, customer_id, customer_value, reasons))
+
+    async def predict_events(self, customer: CustomerEvents, reasons: int | None = None) -> PredictionFromEvents:
+        """Score one customer by its events (see `ChurnClient.predict_events`)."""
+        return await self._run(self._service.predict_events(customer, reasons))
 
     async def predict_batch(
         self, customers: Iterable[Customer] | AsyncIterable[Customer], reasons: int | None = None

@@ -7,7 +7,7 @@ request is sent and how a pause is spent.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict, TypeVar
 
@@ -16,10 +16,12 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 import churn_mlops
-from churn_mlops.client.answers import Health, Model, Prediction, Predictions, Ready
+from churn_mlops.client.answers import Health, Model, Prediction, PredictionFromEvents, Predictions, Ready
 from churn_mlops.client.errors import ClientError, Refused, UnexpectedAnswer, Unreachable, read_failure
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from churn_mlops.client.retrying import Retry
 
 Value = bool | float | str | None
@@ -36,6 +38,27 @@ class Customer(TypedDict):
     """
 
     features: Mapping[str, Value]
+    customer_id: NotRequired[str | int | None]
+    customer_value: NotRequired[float | None]
+
+
+class CustomerEvents(TypedDict):
+    """A customer to score by its events, for a model that was trained on an event log.
+
+    Attributes:
+        events: what happened, in any order: `time` and, as the log had them, `type`, `amount`, `known_time`, `event_id`
+            and `attributes` each; times are datetimes or texts (ISO 8601).
+        as_of: the day whose midnight, in UTC, features look back from; today without it.
+        customer: attributes of the customer.
+        cancellations: `time` and, perhaps, `known_time` of each.
+        customer_id: comes back with the answer.
+        customer_value: what the customer is worth if kept; only for a model that decides by profit.
+    """
+
+    events: Sequence[Mapping[str, Any]]
+    as_of: NotRequired[date | str | None]
+    customer: NotRequired[Mapping[str, Value] | None]
+    cancellations: NotRequired[Sequence[Mapping[str, Any]] | None]
     customer_id: NotRequired[str | int | None]
     customer_value: NotRequired[float | None]
 
@@ -73,7 +96,7 @@ class Pause:
 Step = Send | Pause
 Outcome = httpx.Response | httpx.TransportError | None
 Result = TypeVar("Result")
-Answer = TypeVar("Answer", Health, Ready, Model, Prediction, Predictions)
+Answer = TypeVar("Answer", Health, Ready, Model, Prediction, PredictionFromEvents, Predictions)
 Exchange = Generator[Step, Outcome, Result]
 
 _ONCE: Final = 1
@@ -113,6 +136,10 @@ class Service:
         if customer_value is not None:  # which a model that does not decide by profit refuses
             customer["customer_value"] = customer_value
         return self._ask("POST", "/predict", Prediction, self._retry, customer, reasons)
+
+    def predict_events(self, customer: CustomerEvents, reasons: int | None) -> Exchange[PredictionFromEvents]:
+        """Score one customer by its events."""
+        return self._ask("POST", "/predict/events", PredictionFromEvents, self._retry, customer, reasons)
 
     def start_batch(self, reasons: int | None) -> Batch:
         """Begin to score a stream of customers."""

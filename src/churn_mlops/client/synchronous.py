@@ -14,8 +14,8 @@ from churn_mlops.client.retrying import DEFAULT_RETRY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from churn_mlops.client.answers import Health, Model, Prediction, Ready
-    from churn_mlops.client.exchange import Customer, Exchange, Outcome, Result, Step, Value
+    from churn_mlops.client.answers import Health, Model, Prediction, PredictionFromEvents, Ready
+    from churn_mlops.client.exchange import Customer, CustomerEvents, Exchange, Outcome, Result, Step, Value
     from churn_mlops.client.retrying import Retry
 
 
@@ -63,6 +63,19 @@ class ChurnClient:
             reasons: how many; 0 for all, None for as many as the service is set to give.
         """
         return self._run(self._service.predict(features, customer_id, customer_value, reasons))
+
+    def predict_events(self, customer: CustomerEvents, reasons: int | None = None) -> PredictionFromEvents:
+        """Score one customer by its events, where the model was trained on an event log.
+
+        Args:
+            customer: `{"events": [{"type": …, "time": …}, …]}` and, perhaps, `as_of` and the rest.
+            reasons: how many; 0 for all, None for as many as the service is set to give.
+
+        Raises:
+            Refused: an event cannot be read, the customer is not at risk on that day (its `error` is NotAtRisk), or the
+                model was not trained on events.
+        """
+        return self._run(self._service.predict_events(customer, reasons))
 
     def predict_batch(self, customers: Iterable[Customer], reasons: int | None = None) -> Iterator[Prediction]:
         """Score any number of customers, taken and answered some at a time, in their order.

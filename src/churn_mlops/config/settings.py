@@ -281,6 +281,7 @@ class ServingSettings(_Section):
     max_missing_share: Probability = 0.5
     reasons: Annotated[int, Field(ge=0)] = 3
     max_batch_rows: Annotated[int, Field(ge=1)] = 10_000
+    max_events: Annotated[int, Field(ge=1)] = 10_000
     max_body_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$")] = "churn"
     reload_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 2

@@ -139,7 +139,7 @@ def add_up(
 def _slot(kind: ir.StringValue, types: tuple[str, ...]) -> ir.IntegerValue:
     named = types[:-1] if types[-1] == OTHER else types
     places = [(kind == name, ibis.literal(place, dt.int32)) for place, name in enumerate(named)]
-    rest = ibis.literal(len(types) - 1, dt.int32)
+    rest = ibis.literal(len(named), dt.int32)  # of types that were not there to be learnt: a slot that no feature reads
     return ibis.cases(*places, else_=rest) if places else rest
 
 

@@ -57,7 +57,6 @@ class History:
             quantities[f"events_before_{days}"] = cells.events.sum(where=before)
             quantities[f"amount_{days}"] = cells.amount.sum(where=within)
             quantities[f"amounts_{days}"] = cells.amounts.sum(where=within)
-            quantities[f"days_{days}"] = bit_count(cells.days).sum(where=within)
         for interval in self._intervals(max(self.windows_days)):
             in_it = (cells.interval == interval).ifelse(cells.days, 0)
             quantities[f"bits_{interval}"] = bit_or(in_it)
@@ -83,9 +82,11 @@ class History:
 
     def active_days(self, days: int, kind: str | None = None) -> ir.IntegerScalar:
         """Count the days with an event."""
-        if kind is not None:
-            return self._sum(f"days_{days}", kind)
-        counted = [bit_count(bit_or(self.by_type[f"bits_{interval}"])) for interval in self._intervals(days)]
+        # bits, and not counts of cells, as a day is in several of them where its events became known at different times
+        counted = [
+            bit_count(bits).sum(where=self._is(kind)).fill_null(0) if kind else bit_count(bit_or(bits))
+            for bits in (self.by_type[f"bits_{interval}"] for interval in self._intervals(days))
+        ]
         total = counted[0]
         for more in counted[1:]:
             total = total + more

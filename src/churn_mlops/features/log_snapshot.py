@@ -41,6 +41,11 @@ class LogSnapshot:
     log: EventLog
 
     @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"{self.log.name} as of {self.day}"
+
+    @property
     def log_ended(self) -> date:
         """The day of the log's last event."""
         return _day(self.log.last)

@@ -115,6 +115,10 @@ class Predictor:
             raise FeatureSchemaMismatch.of_missing(missing, len(self._names), self._max_missing_share)
         return encoded
 
+    def encode_computed(self, features: Mapping[str, Value]) -> Encoded:
+        """Encode one customer whose features were computed: what is missing then is so by its definition."""
+        return self._encoder.encode(features)
+
     def encode_columns(self, columns: Sequence[Sequence[Value]]) -> EncodedColumns | None:
         """Encode many customers; None if one of them has too many features missing, as `encode` says.
 

@@ -1,4 +1,4 @@
-"""Copies what an image serves, and nothing else: the champion's manifest and graph, and the signature if it has one."""
+"""Copies what an image serves, and nothing else: the champion, what it scores events by, and its signature."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from churn_mlops.errors import ChurnMlopsError
-from churn_mlops.registry.manifest import GRAPH, MANIFEST
+from churn_mlops.registry.manifest import EVENT_PROGRAM, GRAPH, MANIFEST
 from churn_mlops.registry.reading import Aliases, Registry
 
 
@@ -24,9 +24,12 @@ def copy_champion(source: Registry, target: Registry) -> str | None:
     if not source.versions():
         return None
     version = source.champion()
-    source.read_file(source.read(version))
+    manifest = source.read(version)
+    served = (GRAPH, EVENT_PROGRAM) if EVENT_PROGRAM in manifest.files else (GRAPH,)
+    for name in served:
+        source.read_file(manifest, name)
     (target.models / version).mkdir()
-    for name in (MANIFEST, GRAPH):
+    for name in (MANIFEST, *served):
         shutil.copyfile(source.models / version / name, target.models / version / name)
     signature = source.read_signature(version)
     if signature is not None:

@@ -23,6 +23,7 @@ FORMAT_VERSION: Final = 2
 
 MANIFEST, GRAPH, ESTIMATOR = "manifest.json", "model.onnx", "model.joblib"
 REPORT, OUT_OF_FOLD = "report.html", "out_of_fold.csv"
+EVENT_PROGRAM = "event_program.json"
 
 
 class _Part(BaseModel):

@@ -16,17 +16,19 @@ from churn_mlops.data.events.contract import check_events
 from churn_mlops.data.events.engine import open_engine
 from churn_mlops.data.reading import RawTable
 from churn_mlops.data.table import check_table
-from churn_mlops.errors import DataError
+from churn_mlops.errors import DataError, NotCompilable
 from churn_mlops.features.building import CUSTOMER, SNAPSHOT, SnapshotBuilder, find_features
 from churn_mlops.features.customers import read_cancellations, read_customers
 from churn_mlops.features.definitions import describe_own
 from churn_mlops.features.labels import label_name
 from churn_mlops.features.snapshots import choose_snapshots
 from churn_mlops.registry.manifest import ChurnDefinition, EventFeatures
+from churn_mlops.training.event_program import compile_program, prove_program
 from churn_mlops.training.snapshot_table import SnapshotTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     import ibis.expr.types as ir
     import numpy.typing as npt
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
     from churn_mlops.data.events.contract import EventLog
     from churn_mlops.data.events.engine import Engine
     from churn_mlops.features.definitions import Feature
+    from churn_mlops.inference.events.program import EventProgram
 
 _TARGET: Final = "churned"
+_PROVED_CUSTOMERS: Final = 25
+"""On how many customers what the service computes is compared with the engine."""
 
 
 def load_events(settings: Settings, value_column: str | None = None, segments: Sequence[str] = ()) -> SnapshotTable:
@@ -57,6 +62,7 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
         dates = (*snapshots.training, *snapshots.test)
         builder = SnapshotBuilder.prepare(engine, log, settings, dates, customers, cancellations)
         rows = engine.batches(builder.build_all(dates)).read_all()
+        program, cannot = _make_program(settings, log, builder, max(dates), rows)
     name = log.name.rstrip("/").rsplit("/", 1)[-1]
     raw, told, notes, outcomes = _name_columns(rows, settings, name)
     table = check_table(raw, told, name, value_column, segments)
@@ -67,13 +73,27 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
     accepted[[reject.row - 1 for reject in table.rejects]] = False  # rows are numbered from 1, and all of them
     further = {days: outcome[accepted] for days, outcome in outcomes.items()}
     checked = {one.name: getattr(table, one.name) for one in fields(table)}
-    changed = {"held_out": held_out, "notes": {"data.events": described, **notes, **table.notes}}
+    changed = {"held_out": held_out, "notes": {"data.events": described, **notes, **cannot, **table.notes}}
     return SnapshotTable(
         **(checked | changed),
         event_features=remember_features(settings, builder.cells.types),
+        event_program=program,
         further=further,
         wordings={feature.name: feature.wording for feature in builder.features if feature.wording},
     )
+
+
+def _make_program(
+    settings: Settings, log: EventLog, builder: SnapshotBuilder, snapshot: date, rows: pa.Table
+) -> tuple[EventProgram | None, dict[str, str]]:
+    """Make what computes the same features from one customer's events, or say why there is no such thing."""
+    some = rows.filter(pc.equal(rows[SNAPSHOT], pa.scalar(snapshot))).sort_by(CUSTOMER).slice(0, _PROVED_CUSTOMERS)
+    try:
+        program = compile_program(settings, log, builder)
+        prove_program(program, builder, log, snapshot, some.to_pylist())
+    except NotCompilable as error:
+        return None, {"/predict/events": f"cannot be asked for this version: {error}"}
+    return program, {}
 
 
 def remember_features(settings: Settings, types: tuple[str, ...]) -> EventFeatures:

@@ -22,6 +22,7 @@ from churn_mlops.models.folds import DuplicateGroupedKFold
 from churn_mlops.models.parity import prove_parity
 from churn_mlops.registry.manifest import (
     ESTIMATOR,
+    EVENT_PROGRAM,
     GRAPH,
     OUT_OF_FOLD,
     REPORT,
@@ -157,6 +158,8 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         OUT_OF_FOLD: collect_out_of_fold(table, fitted.signature, rows, *trial.every_row()).to_csv(),
         REPORT: report_version(draft, exported.graph, fitted.family_, tested, probability, settings, registry),
     }
+    if events and events.event_program:
+        files[EVENT_PROGRAM] = events.event_program.model_dump_json(indent=1).encode()
     manifest = register(registry, draft, files)
     return TrainedVersion(manifest, registry.champion(), rejects)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from churn_mlops.features.wording import Wording
+    from churn_mlops.inference.events.program import EventProgram
     from churn_mlops.registry.manifest import EventFeatures
 
 
@@ -22,11 +23,13 @@ class SnapshotTable(CustomerTable):
     Attributes:
         event_features: what the features were made by.
         wordings: how features are put into words, by name.
+        event_program: computes the features from one customer's events; None where SQLite cannot.
         further: bool [rows], the outcomes of the other horizons, by their days.
     """
 
     event_features: EventFeatures
     wordings: dict[str, Wording]
+    event_program: EventProgram | None = None
     further: dict[int, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
     def take(self, rows: npt.NDArray[np.intp]) -> SnapshotTable:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from event_logs import NOW, check, event, log_settings, write_log
 
-from churn_mlops.errors import ChurnMlopsError
+from churn_mlops.data.events import contract
+from churn_mlops.errors import ChurnMlopsError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +99,36 @@ def test_of_rows_with_one_event_id_the_first_known_counts(duckdb_engine: Engine,
     assert duckdb_engine.batches(log.events).read_all()["amount"].to_pylist() == [5_000_000, 5_000_000]
 
 
+@pytest.mark.parametrize("amounts", [(7.0, 6.0), (6.0, 7.0), (None, 6.0), (6.0, None)])
+def test_which_of_two_equals_is_kept_is_no_matter_of_order(
+    duckdb_engine: Engine, tmp_path: Path, amounts: tuple[float | None, float | None]
+) -> None:
+    """Of rows with one event id and the same times, the least amount counts, wherever it stands in the log."""
+    rows = [GOOD | {"id": 1, "amount": amount} for amount in amounts]
+    log = checked(duckdb_engine, tmp_path, rows, events={"event_id": "id"})
+    kept = duckdb_engine.batches(log.events).read_all()["amount"].to_pylist()
+    assert kept == [None if None in amounts else 6_000_000]
+
+
+def test_a_row_without_an_event_id_is_not_another_ones_duplicate(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """It is rejected for what it is."""
+    rows = [GOOD | {"id": name} for name in ("a", None, None, " ")]
+    log = checked(duckdb_engine, tmp_path, rows, events={"event_id": "id"})
+    assert log.rejected == {"'id' is missing": 3}
+
+
+def test_every_row_counts_however_many_types_there_are(
+    duckdb_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the most frequent types are named, but rows, rejects and times are those of all."""
+    monkeypatch.setattr(contract, "_MOST_TYPES", 2)
+    rows = [event("a", -day, kind) for day, kind in enumerate("xxxyyz", start=1)] + [event(None, -9, k) for k in "pqr"]
+    log = checked(duckdb_engine, tmp_path, rows)
+    assert (log.rows_read, log.rejected) == (9, {"'customer_id' is missing": 3})
+    assert log.type_counts == {"x": 3, "y": 2}
+    assert (log.last - log.first) // contract.DAY_MICROSECONDS == 5
+
+
 def test_rows_and_types_are_counted(duckdb_engine: Engine, tmp_path: Path) -> None:
     """The most frequent type comes first."""
     log = checked(duckdb_engine, tmp_path, [event("a", -1), event("a", -2), GOOD])
@@ -115,6 +146,12 @@ def test_rows_and_types_are_counted(duckdb_engine: Engine, tmp_path: Path) -> No
         ({"events": {"derive": {"x": "amount +"}}}, "data.events.derive.x is 'amount +', which is no SQL expression"),
         ({"events": {"exclude": {"old": "yeer > 3"}}}, "data.events.exclude.old names the column 'yeer'"),
         ({"events": {"exclude": {"all": "1 = 1"}}}, "has no event that can be used (1 because all)"),
+        (
+            {"events": {"exclude": {"it": "amount"}}},
+            "data.events.exclude.it is 'amount', which is neither true nor false",
+        ),
+        ({"events": {"amount": "time"}}, "data.events.amount names the column 'time', which holds timestamp"),
+        ({"events": {"event_id": "x", "derive": {"x": "type"}}}, "it should be a column of the log itself"),
         ({"events": {"path": "nowhere.parquet"}}, "Cannot read nowhere.parquet: there is no such file"),
         ({"events": {"path": "nowhere/*.csv"}}, "no file fits this pattern"),
         ({"events": {"path": "README.md"}}, "its ending is none of .parquet, .csv"),
@@ -128,6 +165,16 @@ def test_a_log_that_cannot_be_used_is_refused_in_a_sentence(
     with pytest.raises(ChurnMlopsError) as refused:
         checked(duckdb_engine, tmp_path, [GOOD], **sections)
     assert sentence in str(refused.value)
+
+
+def test_customers_of_another_kind_are_refused_in_a_sentence(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """A text that is no number can be no customer of a log whose ids are numbers; a number as text can."""
+    table, data = tmp_path / "customers.csv", {"customers": {"path": str(tmp_path / "customers.csv")}}
+    table.write_text("customer_id\n1\n 2 \n")
+    assert checked(duckdb_engine, tmp_path, [event(2, -1)], data=data).rejected == {}
+    table.write_text("customer_id\n1\nC2\n")
+    with pytest.raises(DataError, match=r"data\.customers has the customer 'C2', and in the log customers are whole"):
+        checked(duckdb_engine, tmp_path, [event(2, -1)], data=data)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "folder", "pattern", "partitions"])

@@ -66,6 +66,15 @@ def test_an_expression_means_what_it_does_in_sql(text: str, expected: object) ->
         ("SUM(number)", "is not known there"),
         ("number IS TRUE", "is not known there"),
         ("number AND text", "does not fit the types of its columns"),
+        ("number AND number", "does not fit the types of its columns"),
+        ("NOT number", "does not fit the types of its columns"),
+        ("CASE WHEN number THEN 1 END", "does not fit the types of its columns"),
+        ("TRIM(LEADING 'C' FROM text)", "is not known there"),
+        ("LENGTH(text, 'utf8')", "is not known there"),
+        ("CAST(text AS VARCHAR(1))", "is not known there"),
+        ("log.number", "log.number is not known there"),
+        ("text = NULL", "a comparison with NULL (IS NULL is meant) is not known there"),
+        ("number IN (1, NULL)", "a comparison with NULL"),
     ],
 )
 def test_anything_else_is_refused(text: str, sentence: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from pydantic import TypeAdapter, ValidationError
 
 from churn_mlops.api.batch import Parts, answer, score
 from churn_mlops.api.batch_intake import Part
-from churn_mlops.api.open_inference.messages import InferRequest
 from churn_mlops.api.open_inference.model import TensorModel, read_output
+from churn_mlops.api.open_inference.request import REQUEST, read_request
 from churn_mlops.api.open_inference.tensors import BYTES, DTYPES, cut_binary, refuse, split_body, write_values
 from churn_mlops.api.responses import shorten
 from churn_mlops.errors import FeatureSchemaMismatch, InvalidParameter, MalformedRequest
@@ -18,6 +17,7 @@ from churn_mlops.errors import FeatureSchemaMismatch, InvalidParameter, Malforme
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from churn_mlops.api.open_inference.messages import InferRequest
     from churn_mlops.api.served_model import ServedModel
     from churn_mlops.api.turns import Turns
     from churn_mlops.config.settings import ServingSettings
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 
-_REQUEST: Final = TypeAdapter(InferRequest)
 _PART_ROWS: Final = 256
 """So many rows are encoded, or answered, without letting another request in, and scored without a thread."""
 
@@ -43,7 +42,7 @@ async def infer(
         InvalidParameter: the number of reasons is none.
     """
     json, binary = split_body(body, header_length)
-    request = _read_request(json)
+    request = await turns.take(read_request(json, settings.max_batch_rows))
     parameters = request.get("parameters") or {}
     reasons = _count_reasons(parameters, settings.reasons)
     outputs = _select_outputs(served, request)
@@ -160,7 +159,7 @@ def _select_outputs(served: ServedModel, request: InferRequest) -> dict[str, boo
 
 def describe_request(tensors: TensorModel | None) -> dict[str, Any]:
     """Give the JSON schema of a request to a model (None: not known yet), its parts under `#/components/schemas/`."""
-    schema = _REQUEST.json_schema(ref_template="#/components/schemas/{model}")
+    schema = REQUEST.json_schema(ref_template="#/components/schemas/{model}")
     schema["$defs"]["InferInput"]["properties"]["datatype"]["enum"] = [*DTYPES, BYTES]
     if tensors:
         for part, names in (("InferInput", tensors.inputs), ("RequestedOutput", tensors.outputs)):
@@ -178,17 +177,6 @@ def build_example(features: Mapping[str, Value]) -> InferRequest:
             if value is not None
         ]
     }
-
-
-def _read_request(json: bytes) -> InferRequest:
-    try:
-        return _REQUEST.validate_json(json)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        if first["type"] == "json_invalid":
-            raise MalformedRequest(f"The body is not valid JSON: {first['ctx']['error']}.") from None
-        place = ".".join(map(str, first["loc"])) or "The body"
-        raise MalformedRequest(f"{place} is not as the protocol has it: {first['msg']}.") from None
 
 
 def _count_reasons(parameters: dict[str, Any], default: int) -> int:

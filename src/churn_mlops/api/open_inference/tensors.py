@@ -155,8 +155,13 @@ def read_column(tensor: InferInput, binary: memoryview | None) -> Column:
     return column
 
 
+def flatten(data: list[Any]) -> list[Any]:
+    """Give the values of a tensor of shape [rows, 1] as those of one of shape [rows], and others as they are."""
+    return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in data]
+
+
 def _read_values(name: str, datatype: str, data: list[Any]) -> Column:
-    flat = [value[0] if isinstance(value, list) and len(value) == 1 else value for value in data]
+    flat = flatten(data)
     adapter, expected = _VALUES[datatype]
     try:
         values = adapter.validate_python(flat)

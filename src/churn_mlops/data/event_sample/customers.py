@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from churn_mlops.data.event_sample.calendar import SECONDS_PER_DAY
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -77,7 +79,7 @@ def draw_customers(random: np.random.Generator, count: int, calendar: Calendar) 
     before = -random.exponential(330.0, count)
     during = (calendar.days - 1) * random.random(count) ** 0.85
     joined = np.where(random.random(count) < _JOINED_BEFORE, before, during)
-    joined = np.floor(joined * 86_400) / 86_400
+    joined = np.floor(joined * SECONDS_PER_DAY) / SECONDS_PER_DAY
     plan = random.choice(len(PLANS), count, p=_PLAN_SHARES)
     country = random.choice(len(COUNTRIES), count, p=_COUNTRY_SHARES)
     channel = random.choice(len(CHANNELS), count, p=_CHANNEL_SHARES)

@@ -33,6 +33,9 @@ threads changes the last digit of a feature, by whose values a row is found agai
 
 LARGEST_AMOUNT: Final = 1e12
 
+_NO_AMOUNT: Final = -(2**63)
+"""Comes before every amount there can be."""
+
 ONLY_TYPE: Final = "event"
 """The type of every event of a log that has no types."""
 
@@ -60,6 +63,7 @@ class EventLog:
         rejects: the file that they were written to.
         is_late: whether events may have become known after they happened.
         has_amount: whether events have a column of amounts.
+        columns: of the log as it was read.
     """
 
     name: str
@@ -72,6 +76,7 @@ class EventLog:
     rejects: Path
     is_late: bool
     has_amount: bool
+    columns: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Say in a sentence what was read and what was rejected."""
@@ -99,28 +104,28 @@ def check_events(
     raw = open_table(engine, chosen, settings.delimiter, "data.events")
     marked = _mark(engine, raw, chosen, now or datetime.now(UTC))
     if known is not None:
-        marked = _mark_unknown(marked, known)
-    groups = _count(engine, marked)
-    accepted = groups[groups[_REASON].isna()]
+        marked = _mark_unknown(engine, marked, known)
+    totals, types = _count(engine, marked)
+    accepted, rejected = totals[totals[_REASON].isna()], totals[totals[_REASON].notna()]
     if accepted.empty:
-        reasons = "; ".join(f"{row.rows:,} because {row[_REASON]}" for _, row in groups.iterrows())
+        reasons = "; ".join(f"{rows:,} because {reason}" for reason, rows in _pairs(rejected, _REASON))
         raise DataError(f"{chosen.name} has no event that can be used ({reasons or 'it has no rows'}).")
-    rejected = groups[groups[_REASON].notna()].groupby(_REASON)["rows"].sum().sort_values(ascending=False)
     usable = marked.filter(marked[_REASON].isnull())
     events, duplicates = _drop_duplicates(engine, usable, raw, chosen)
-    counts = {str(reason): int(rows) for reason, rows in rejected.items()} | duplicates.counts
+    counts = dict(_pairs(rejected, _REASON)) | duplicates.counts
     write_rejected(engine, rejects, _list_rejected(marked, raw, duplicates.rows, bool(len(rejected))))
     return EventLog(
         name=chosen.name,
         events=events.select(*_OWN, *(f"attribute_{place}" for place in range(len(chosen.attributes)))),
-        type_counts={str(kind): int(rows) for kind, rows in zip(accepted["type"], accepted["rows"], strict=True)},
+        type_counts=dict(_pairs(types, "type")),
         first=int(accepted["first"].min()),
         last=int(accepted["last"].max()),
-        rows_read=int(groups["rows"].sum()),
+        rows_read=int(totals["rows"].sum()),
         rejected=counts,
         rejects=rejects,
         is_late=chosen.known_time is not None,
         has_amount=chosen.amount is not None,
+        columns=tuple(raw.columns),
     )
 
 
@@ -166,10 +171,7 @@ def _mark(engine: Engine, raw: ir.Table, chosen: EventsSettings, now: datetime) 
     columns: dict[str, ir.Value] = {name: raw[name] for name in raw.columns}
     for name, text in chosen.derive.items():
         columns[name] = read_expression(text, columns, f"data.events.derive.{name}")
-    excluded = [
-        (read_expression(text, columns, f"data.events.exclude.{name}").fill_null(False), name)
-        for name, text in chosen.exclude.items()
-    ]
+    excluded = [(_read_condition(text, columns, name), name) for name, text in chosen.exclude.items()]
     customer = read_customer(find_column(columns, chosen.customer, "data.events.customer"))
     at = engine.read_time(find_column(columns, chosen.time, "data.events.time"), chosen.time_zone)
     known, late = at, []
@@ -184,6 +186,10 @@ def _mark(engine: Engine, raw: ir.Table, chosen: EventsSettings, now: datetime) 
     if chosen.type is not None:
         kind = find_column(columns, chosen.type, "data.events.type").cast(dt.string).strip().nullif("")
     amount, wrong = _read_amount(columns, chosen, kind)
+    nameless = []
+    if chosen.event_id is not None:
+        event_id = find_column(columns, chosen.event_id, "data.events.event_id").cast(dt.string).strip().nullif("")
+        nameless = [(event_id.isnull(), f"{chosen.event_id!r} is missing")]
     reason = ibis.cases(
         *excluded,
         (customer.isnull(), f"{chosen.customer!r} is missing"),
@@ -192,6 +198,7 @@ def _mark(engine: Engine, raw: ir.Table, chosen: EventsSettings, now: datetime) 
         (at > _microseconds(now), f"{chosen.time!r} is in the future"),
         *late,
         (kind.isnull(), f"{chosen.type!r} is missing"),
+        *nameless,
         *wrong,
         else_=ibis.null(dt.string),
     )
@@ -211,10 +218,17 @@ def _mark(engine: Engine, raw: ir.Table, chosen: EventsSettings, now: datetime) 
     )
 
 
+def _read_condition(text: str, columns: dict[str, ir.Value], name: str) -> ir.Value:
+    condition = read_expression(text, columns, f"data.events.exclude.{name}")
+    if not condition.type().is_boolean():
+        raise DataError(f"data.events.exclude.{name} is {text!r}, which is neither true nor false of a row.")
+    return condition.fill_null(False)
+
+
 def _identify(engine: Engine, columns: dict[str, ir.Value], raw: ir.Table, chosen: EventsSettings) -> ir.Value:
     """Hash what makes a row the same event as another: its event id, or all that it holds."""
     if chosen.event_id is not None:
-        return engine.hash_rows([find_column(columns, chosen.event_id, "data.events.event_id")])
+        return engine.hash_rows([raw[raw.columns[_place_of_id(raw, chosen.event_id)]]])
     for name in chosen.not_identifying:
         find_column(columns, name, "data.events.not_identifying")
     return engine.hash_rows([raw[name] for name in raw.columns if name not in chosen.not_identifying])
@@ -227,6 +241,9 @@ def _read_amount(
     if chosen.amount is None:
         return ibis.null(dt.int64), []
     column = find_column(columns, chosen.amount, "data.events.amount")
+    held = column.type()
+    if held.is_temporal() or held.is_nested():
+        raise DataError(f"data.events.amount names the column {chosen.amount!r}, which holds {held}; it needs numbers.")
     amount = column
     if column.type().is_string():
         column = column.strip().nullif("")
@@ -240,21 +257,47 @@ def _read_amount(
     return (ibis.ifelse(usable, amount, ibis.null(dt.float64)) * MILLIONTHS).round().cast(dt.int64), wrong
 
 
-def _mark_unknown(marked: ir.Table, known: ir.Table) -> ir.Table:
+def _mark_unknown(engine: Engine, marked: ir.Table, known: ir.Table) -> ir.Table:
     """Reject events of customers who are not among those there are."""
-    there = known.select(known_customer=known.customer.cast(marked.customer.type())).distinct()
+    there = known.select(known_customer=_like(engine, known.customer, marked.customer.type())).distinct()
     joined = marked.left_join(there, marked.customer == there.known_customer)
     unknown = ibis.ifelse(joined.known_customer.isnull(), "the customer is not in data.customers", ibis.null(dt.string))
     return joined.mutate(**{_REASON: ibis.coalesce(joined[_REASON], unknown)}).drop("known_customer")
 
 
-def _count(engine: Engine, marked: ir.Table) -> pd.DataFrame:
-    groups = marked.group_by(_REASON, "type").agg(
-        rows=marked.count(), first=marked["at"].min(), last=marked["at"].max()
+def _like(engine: Engine, customer: ir.Value, kind: dt.DataType) -> ir.Value:
+    """Read the ids of a table beside the log as those in the log are.
+
+    Raises:
+        DataError: one is a text, and those of the log are whole numbers.
+    """
+    read = customer.try_cast(kind)
+    table = customer.as_table()
+    odd = engine.batches(table.filter(read.isnull()).limit(1)).read_all()[0].to_pylist()
+    if odd:
+        raise DataError(f"data.customers has the customer {odd[0]!r}, and in the log customers are whole numbers.")
+    return read
+
+
+def _count(engine: Engine, marked: ir.Table) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Count the rows by reason (missing: none), with the first and last time; and the usable ones by frequent type."""
+    groups = engine.keep(
+        marked.group_by(_REASON, "type").agg(rows=marked.count(), first=marked["at"].min(), last=marked["at"].max())
     )
-    largest = groups.order_by(groups.rows.desc()).limit(_MOST_TYPES)
-    found: pd.DataFrame = engine.batches(largest).read_all().to_pandas()
-    return found.sort_values(["rows", "type"], ascending=[False, True], ignore_index=True)
+    totals = groups.group_by(_REASON).agg(
+        rows=groups.rows.sum(), first=groups["first"].min(), last=groups["last"].max()
+    )
+    usable = groups.filter(groups[_REASON].isnull())
+    types = usable.order_by([usable.rows.desc(), usable.type]).limit(_MOST_TYPES)
+    by_reason, by_type = (engine.batches(table).read_all().to_pandas() for table in (totals, types))
+    return (
+        by_reason.sort_values(["rows", _REASON], ascending=[False, True], ignore_index=True),
+        by_type.sort_values(["rows", "type"], ascending=[False, True], ignore_index=True),
+    )
+
+
+def _pairs(counted: pd.DataFrame, column: str) -> list[tuple[str, int]]:
+    return [(str(what), int(rows)) for what, rows in zip(counted[column], counted["rows"], strict=True)]
 
 
 def _drop_duplicates(
@@ -271,9 +314,12 @@ def _drop_duplicates(
     if engine.count(again) == 0:
         return usable, _Duplicates({}, None)
     same = [f"raw_{place}" for place, name in enumerate(raw.columns) if name not in chosen.not_identifying]
-    by = same if chosen.event_id is None else [_event_id(raw, chosen)]
+    by = same if chosen.event_id is None else [f"raw_{_place_of_id(raw, chosen.event_id)}"]
     repeated = usable.semi_join(again, _KEY)
-    order = ibis.window(group_by=by, order_by=[repeated.known, repeated["at"], repeated.type])
+    # to the last column, so that neither the order of rows nor the engine has a say in which of them is kept
+    order_by = [repeated.known, repeated["at"], repeated.type, repeated.customer, repeated.amount.fill_null(_NO_AMOUNT)]
+    order_by += [repeated[name].fill_null("") for name in repeated.columns if name.startswith("attribute_")]
+    order = ibis.window(group_by=by, order_by=order_by)
     ranked = engine.keep(repeated.mutate(**{_PLACE: ibis.row_number().over(order)}))
     kept = ranked.filter(ranked[_PLACE] == 0).drop(_PLACE)
     reason = _DUPLICATE if chosen.event_id is None else f"{chosen.event_id!r} occurred before"
@@ -283,13 +329,12 @@ def _drop_duplicates(
     return events, _Duplicates({reason: number} if number else {}, left.mutate(**{_REASON: ibis.literal(reason)}))
 
 
-def _event_id(raw: ir.Table, chosen: EventsSettings) -> str:
-    assert chosen.event_id is not None  # noqa: S101 - asked for only where there is one
-    if chosen.event_id not in raw.columns:
+def _place_of_id(raw: ir.Table, event_id: str) -> int:
+    if event_id not in raw.columns:
         raise DataError(
-            f"data.events.event_id is {chosen.event_id!r}; it should be a column of the log itself, not a derived one."
+            f"data.events.event_id is {event_id!r}; it should be a column of the log itself, not a derived one."
         )
-    return f"raw_{raw.columns.index(chosen.event_id)}"
+    return int(raw.columns.index(event_id))
 
 
 def _list_rejected(

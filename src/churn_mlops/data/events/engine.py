@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 import tempfile
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -158,7 +161,8 @@ class Spark(Engine):
 
     def read_csv(self, path: str, delimiter: str) -> ir.Table:
         """Open CSV files."""
-        return self.connection.read_csv(path, header=True, sep=delimiter, inferSchema=False)
+        # a quote within quotes is written twice, which Spark would not expect
+        return self.connection.read_csv(path, header=True, sep=delimiter, inferSchema=False, escape='"')
 
     def read_json(self, path: str) -> ir.Table:
         """Open JSON lines."""
@@ -173,6 +177,18 @@ class Spark(Engine):
     def batches(self, table: ir.Table) -> pa.RecordBatchReader:
         """Compute a table and give it batch by batch."""
         return table.to_pyarrow_batches(chunk_size=BATCH_ROWS)
+
+    def frame(self, table: ir.Table) -> Any:
+        """Give a table as Spark's own DataFrame, for what Ibis has no words for."""
+        return self.connection._session.sql(ibis.to_sql(table, dialect="pyspark"))
+
+    def broadcast(self, value: object) -> Any:
+        """Send a value to all executors, once to each."""
+        return self.connection._session.sparkContext.broadcast(value)
+
+    def set(self, name: str, value: object) -> None:
+        """Change a setting of the session."""
+        self.connection._session.conf.set(name, str(value))
 
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
         """Hash values into 64 bits."""
@@ -193,7 +209,7 @@ def open_engine(settings: EngineSettings, spark: SparkSettings) -> Iterator[Engi
         MissingEngine: it is not installed.
         DataError: it does not start, or refuses its settings.
     """
-    with _open_duckdb(settings) if settings.name == "duckdb" else _open_spark(spark) as engine:
+    with _open_duckdb(settings) if settings.name == "duckdb" else open_spark(spark) as engine:
         yield engine
 
 
@@ -221,7 +237,13 @@ def _open_duckdb(settings: EngineSettings) -> Iterator[Engine]:
 
 
 @contextmanager
-def _open_spark(settings: SparkSettings) -> Iterator[Engine]:
+def open_spark(settings: SparkSettings) -> Iterator[Spark]:
+    """Open a session of Spark, and stop it again.
+
+    Raises:
+        MissingEngine: it is not installed.
+        DataError: it does not start, or refuses its settings.
+    """
     try:
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
@@ -237,10 +259,21 @@ def _open_spark(settings: SparkSettings) -> Iterator[Engine]:
             f"Spark does not start with spark.master {settings.master!r} ({' '.join(str(error).split())[:300]}); it "
             f"needs Java 17 or later on this machine."
         ) from error
+    if python := _choose_python(settings):
+        session.sparkContext.pythonExec = python
     try:
-        yield Spark(ibis.pyspark.connect(session))
+        with warnings.catch_warnings():
+            # nothing here goes through pandas on Spark
+            warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+            yield Spark(ibis.pyspark.connect(session))
     finally:
         session.stop()
+
+
+def _choose_python(settings: SparkSettings) -> str | None:
+    """Name the Python that executors run: the one that is configured, and on this machine this one; else Spark's."""
+    configured = settings.config.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON")
+    return configured or (sys.executable if settings.master.startswith("local") else None)
 
 
 # The engines have the bodies of these two, and Ibis ships no types.

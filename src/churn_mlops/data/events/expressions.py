@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ibis
 import ibis.expr.datatypes as dt
 import sqlglot
+from ibis.common.annotations import SignatureValidationError
 from sqlglot import exp
 
 from churn_mlops.data.events.engine import divide
@@ -37,8 +38,8 @@ _BINARY: Final[dict[type[exp.Expression], Callable[[Any, Any], Any]]] = {
     exp.LTE: lambda left, right: _alike(left, right)[0] <= _alike(left, right)[1],
     exp.GT: lambda left, right: _alike(left, right)[0] > _alike(left, right)[1],
     exp.GTE: lambda left, right: _alike(left, right)[0] >= _alike(left, right)[1],
-    exp.And: lambda left, right: left & right,
-    exp.Or: lambda left, right: left | right,
+    exp.And: lambda left, right: _truth(left) & _truth(right),
+    exp.Or: lambda left, right: _truth(left) | _truth(right),
     exp.Like: lambda text, pattern: _text(text).like(pattern.op().value),
     exp.Is: lambda value, _: value.isnull(),
 }
@@ -46,13 +47,16 @@ _BINARY: Final[dict[type[exp.Expression], Callable[[Any, Any], Any]]] = {
 _UNARY: Final[dict[type[exp.Expression], Callable[[Any], Any]]] = {
     exp.Paren: lambda value: value,
     exp.Neg: lambda value: -_number(value),
-    exp.Not: lambda value: ~value,
+    exp.Not: lambda value: ~_truth(value),
     exp.Abs: lambda value: _number(value).abs(),
     exp.Lower: lambda value: _text(value).lower(),
     exp.Upper: lambda value: _text(value).upper(),
     exp.Trim: lambda value: _text(value).strip(),
     exp.Length: lambda value: _text(value).length(),
 }
+
+_READ: Final = frozenset({"this", "expression", "expressions", "low", "high", "ifs", "default", "true", "to"})
+"""What is read of the parts of an expression; TRIM(LEADING 'x' FROM y) or a.b have more."""
 
 _KNOWN: Final = (
     "columns, numbers, 'texts', + - * /, = <> < <= > >=, AND OR NOT, IN, BETWEEN, LIKE, IS NULL, CASE WHEN, COALESCE, "
@@ -83,7 +87,7 @@ def read_expression(text: str, columns: Mapping[str, ir.Value], key: str) -> ir.
         raise DataError(f"{key} is {text!r}, which is no SQL expression ({reason}).") from error
     except _Unknown as error:
         raise DataError(f"{key} is {text!r}, and {error} is not known there; known are {_KNOWN}.") from error
-    except (ibis.common.exceptions.IbisError, TypeError, AttributeError) as error:
+    except (ibis.common.exceptions.IbisError, SignatureValidationError, TypeError, AttributeError) as error:
         raise DataError(f"{key} is {text!r}, which does not fit the types of its columns.") from error
 
 
@@ -95,6 +99,7 @@ def _build(node: exp.Expression, columns: Mapping[str, ir.Value], key: str) -> A
     def build(part: exp.Expression) -> Any:
         return _build(part, columns, key)
 
+    _refuse_more(node)
     if isinstance(node, exp.Column):
         if node.name not in columns:
             raise MissingColumn(key, node.name, list(columns))
@@ -108,6 +113,12 @@ def _build(node: exp.Expression, columns: Mapping[str, ir.Value], key: str) -> A
     if type(node) in _UNARY:
         return _UNARY[type(node)](build(node.this))
     return _build_list(node, build)
+
+
+def _refuse_more(node: exp.Expression) -> None:
+    """Refuse what says more than is read of it, which would go by in silence."""
+    if any(value and value is not True for name, value in node.args.items() if name not in _READ):
+        raise _Unknown(node.sql())
 
 
 def _build_literal(node: exp.Expression) -> Any:
@@ -129,10 +140,10 @@ def _build_list(node: exp.Expression, build: Callable[[exp.Expression], Any]) ->
     if isinstance(node, exp.Coalesce):
         return ibis.coalesce(*map(build, (node.this, *node.expressions)))
     if isinstance(node, exp.Case) and node.this is None:
-        branches = [(build(branch.this), build(branch.args["true"])) for branch in node.args["ifs"]]
+        branches = [(_truth(build(branch.this)), build(branch.args["true"])) for branch in node.args["ifs"]]
         default = node.args.get("default")
         return ibis.cases(*branches, else_=None if default is None else build(default))
-    if isinstance(node, exp.Cast) and node.to.this in _TYPES:
+    if isinstance(node, exp.Cast) and node.to.this in _TYPES and not node.to.expressions:
         return build(node.this).try_cast(_TYPES[node.to.this])
     raise _Unknown(node.sql())
 
@@ -152,8 +163,17 @@ def _text(value: Any) -> Any:
     return value if value.type().is_string() else value.cast(dt.string)
 
 
+def _truth(value: Any) -> Any:
+    """Refuse what is neither true nor false: bits would be calculated with."""
+    if not (value.type().is_boolean() or value.type().is_null()):
+        raise TypeError
+    return value
+
+
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
-    """Read a text as a number where it is compared to one."""
+    """Read a text as a number where it is compared to one; what is compared to NULL would be asked whether it is."""
+    if left.type().is_null() or right.type().is_null():
+        raise _Unknown("a comparison with NULL (IS NULL is meant)")
     if left.type().is_string() and right.type().is_numeric():
         return _number(left), right
     if left.type().is_numeric() and right.type().is_string():

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
-    from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerSource
+    from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerColumns
     from churn_mlops.inference.batch_score.table_encoder import EncodedTable
 
     Floats = npt.NDArray[np.float64]
 
 _BANDS: Final = pa.array(["low", "medium", "high"], pa.string())
-_QUALITY: Final = ("missing", "unseen_category", "out_of_range")
+QUALITY: Final = ("missing", "unseen_category", "out_of_range")
+"""The columns of features with which something was the matter, as lists of their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Answerer:
 
     Args:
         scorer: the version.
-        source: what the columns of the batches are.
+        columns: what those of the batches are.
         reasons: how many of each; 0 for all.
         max_missing_share: a customer with a larger share of missing features is rejected.
         missing_values: texts that mean a missing value.
@@ -63,14 +64,14 @@ class Answerer:
     def __init__(
         self,
         scorer: QuickScorer,
-        source: CustomerSource,
+        columns: CustomerColumns,
         reasons: int,
         max_missing_share: float,
         missing_values: Sequence[str],
         further: Mapping[int, QuickScorer] | None = None,
     ) -> None:
         manifest = scorer.manifest
-        self._scorer, self._source = scorer, source
+        self._scorer, self._columns = scorer, columns
         self._further = further or {}
         self._churn = manifest.event_features.churn if manifest.event_features else None
         self._names = manifest.signature.names
@@ -124,7 +125,7 @@ class Answerer:
             columns[f"feature_{rank}"] = reason.features
             columns[f"contribution_{rank}"] = pa.array(reason.contributions)
             columns[f"reason_{rank}"] = reason.texts
-        flags = dict(zip(_QUALITY, (encoded.missing, encoded.unseen, encoded.out_of_range), strict=True))
+        flags = dict(zip(QUALITY, (encoded.missing, encoded.unseen, encoded.out_of_range), strict=True))
         columns |= {name: list_names(flagged, self._names) for name, flagged in flags.items()}
         columns["model_version"] = _repeat(self._version, len(ids))
         columns["snapshot_date"] = times
@@ -168,7 +169,7 @@ class Answerer:
         return np.full(rows, np.nan) if isinstance(values, Levels) else values
 
     def _read_ids(self, customers: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
-        name = self._source.customer_id
+        name = self._columns.customer_id
         ids = customers[name]
         if not pa.types.is_integer(ids.type):
             ids = pc.utf8_trim_whitespace(ids.cast(pa.string()))
@@ -177,7 +178,7 @@ class Answerer:
         return ids, dict.fromkeys(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False)).tolist(), problem)
 
     def _read_times(self, customers: pa.RecordBatch) -> tuple[pa.Array, dict[int, str]]:
-        name = self._source.snapshot_date
+        name = self._columns.snapshot_date
         if name is None:
             return pa.nulls(len(customers), pa.date32()), {}
         column = customers[name]
@@ -188,7 +189,7 @@ class Answerer:
         return pa.array(times.values, pa.timestamp("us", "UTC")), times.rejected
 
     def _read_worth(self, customers: pa.RecordBatch) -> tuple[Floats | None, dict[int, str]]:
-        name = self._source.customer_value
+        name = self._columns.customer_value
         if name is None:
             return None, {}
         read = read_column(pa.chunked_array([customers[name]]), name, "numeric", self._missing_values)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import DataError
+from churn_mlops.inference.batch_score.answering import AnsweringHere, AnswerOptions
 from churn_mlops.inference.batch_score.answers import Answerer
 from churn_mlops.inference.batch_score.contact_list import ContactList
 from churn_mlops.inference.batch_score.formats import FORMATS
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from churn_mlops.inference.batch_score.answers import Answers
+    from churn_mlops.inference.batch_score.answering import Answered, Answering
     from churn_mlops.inference.batch_score.formats import Part
     from churn_mlops.inference.batch_score.options import By, Form
     from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
-    from churn_mlops.inference.batch_score.source import CustomerBatch, CustomerSource
+    from churn_mlops.inference.batch_score.source import CustomerSource, Position
     from churn_mlops.inference.batch_score.unfinished import Unfinished
+    from churn_mlops.registry.manifest import Manifest
 
 _COLUMNS: Final[dict[By, str]] = {"probability": "churn_probability", "expected_profit": "expected_profit"}
 
@@ -65,6 +67,11 @@ class Order:
     by: By
     max_missing_share: float
     missing_values: tuple[str, ...]
+
+    @property
+    def options(self) -> AnswerOptions:
+        """How customers are answered for."""
+        return AnswerOptions(self.reasons, self.max_missing_share, self.missing_values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +109,51 @@ def score_customers(
         OutputInUse: another process writes the same output.
         NotWritable: the folder of the output refuses.
     """
+    answerer = Answerer(scorer, source, order.reasons, order.max_missing_share, order.missing_values, further)
+    return write_answers(scorer.manifest, AnsweringHere(source, answerer), order, observe)
+
+
+def write_answers(
+    manifest: Manifest, answering: Answering, order: Order, observe: Callable[[Progress], None] = lambda _: None
+) -> Counter[str]:
+    """Have all customers answered for, here or elsewhere, and do with the answers what `score_customers` does.
+
+    Args:
+        manifest: of the version.
+        answering: who answers, by the options of the same order.
+        order: what is to be written.
+        observe: told how far the run is.
+    """
     with (
         explain_unwritable(order.output.parent),
-        open_unfinished(order.output, _fingerprint(scorer, source, order)) as unfinished,
+        open_unfinished(order.output, _fingerprint(manifest, answering, order)) as unfinished,
     ):
-        answerer = Answerer(scorer, source, order.reasons, order.max_missing_share, order.missing_values, further)
-        _Run(answerer, source, order, unfinished).run(observe)
+        _Run(manifest, answering, order, unfinished).run(observe)
         return unfinished.counts
 
 
 class _Run:
     """One run; what is done with the answers depends on whether all or the best are wanted."""
 
-    def __init__(self, answerer: Answerer, source: CustomerSource, order: Order, unfinished: Unfinished) -> None:
-        self._rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _NUMBERS_AT_ONCE // answerer.features))
-        self._answerer = answerer
-        self._source, self._order, self._unfinished = source, order, unfinished
+    def __init__(self, manifest: Manifest, answering: Answering, order: Order, unfinished: Unfinished) -> None:
+        features = len(manifest.signature.features)
+        self._rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _NUMBERS_AT_ONCE // features))
+        self._answering, self._order, self._unfinished = answering, order, unfinished
         self._format = FORMATS[order.form]()
         best = unfinished.read_best()
         self._best = None if order.top is None else ContactList(order.top, _COLUMNS[order.by], best)
 
     def run(self, observe: Callable[[Progress], None]) -> None:
         saved_at = time.monotonic()
-        batch = None
-        for batch, answers, part in self._work():
-            self._keep(batch, answers, part)
+        answered = None
+        for answered, part in self._work():
+            self._keep(answered, part)
             if time.monotonic() - saved_at >= _SECONDS_BETWEEN_SAVES:
-                self._save(batch)
+                self._save(answered.end)
                 saved_at = time.monotonic()
-            observe(Progress(batch.done, self._unfinished.counts["scored"]))
-        if batch is not None:
-            self._save(batch)
+            observe(Progress(answered.done, self._unfinished.counts["scored"]))
+        if answered is not None:
+            self._save(answered.end)
         if not self._unfinished.counts["scored"]:
             self._unfinished.give_up(self._order.rejects)
             raise DataError(
@@ -143,38 +164,38 @@ class _Run:
             self._unfinished.add(self._format, self._format.write(self._best.kept))
         self._unfinished.finish(self._format, self._order.output, self._order.rejects)
 
-    def _work(self) -> Iterator[tuple[CustomerBatch, Answers, Part | None]]:
+    def _work(self) -> Iterator[tuple[Answered, Part | None]]:
         """Answer for batches side by side, and give them in their order."""
         threads = available_cpus()
-        waiting: deque[tuple[CustomerBatch, Future[tuple[Answers, Part | None]]]] = deque()
+        waiting: deque[Future[tuple[Answered, Part | None]]] = deque()
         with ThreadPoolExecutor(threads) as pool:
-            for batch in self._source.batches(self._rows, self._unfinished.position):
-                waiting.append((batch, pool.submit(self._answer, batch)))
+            for answer in self._answering.ask(self._rows, self._unfinished.position):
+                waiting.append(pool.submit(self._answer, answer))
                 if len(waiting) > threads:
-                    earliest, answered = waiting.popleft()
-                    yield earliest, *answered.result()
-            for earliest, answered in waiting:
-                yield earliest, *answered.result()
+                    yield waiting.popleft().result()
+            for earliest in waiting:
+                yield earliest.result()
 
-    def _answer(self, batch: CustomerBatch) -> tuple[Answers, Part | None]:
-        answers = self._answerer.answer(batch)
-        is_written = self._best is None and len(answers.table) > 0
-        return answers, self._format.write(answers.table) if is_written else None
+    def _answer(self, answer: Callable[[], Answered]) -> tuple[Answered, Part | None]:
+        answered = answer()
+        table = answered.answers.table
+        is_written = self._best is None and len(table) > 0
+        return answered, self._format.write(table) if is_written else None
 
-    def _keep(self, batch: CustomerBatch, answers: Answers, part: Part | None) -> None:
-        self._unfinished.counts.update(answers.counts)
-        self._unfinished.reject(batch.file, answers.rejects)
+    def _keep(self, answered: Answered, part: Part | None) -> None:
+        self._unfinished.counts.update(answered.answers.counts)
+        self._unfinished.reject(answered.file, answered.answers.rejects)
         if self._best is not None:
-            self._best.add(answers.table)
+            self._best.add(answered.answers.table)
         elif part is not None:
             self._unfinished.add(self._format, part)
 
-    def _save(self, batch: CustomerBatch) -> None:
-        self._unfinished.save(batch.end, None if self._best is None else self._best.kept)
+    def _save(self, position: Position) -> None:
+        self._unfinished.save(position, None if self._best is None else self._best.kept)
 
 
-def _fingerprint(scorer: QuickScorer, source: CustomerSource, order: Order) -> str:
+def _fingerprint(manifest: Manifest, answering: Answering, order: Order) -> str:
     """Name all that the bytes of the output depend on."""
     settings = (order.form, order.reasons, order.top, order.by, order.max_missing_share, order.missing_values)
-    named = (_FORMAT_VERSION, pa.__version__, scorer.manifest.version, source.fingerprint, settings)
+    named = (_FORMAT_VERSION, pa.__version__, manifest.version, answering.fingerprint, settings)
     return hashlib.sha256(repr(named).encode()).hexdigest()[:16]

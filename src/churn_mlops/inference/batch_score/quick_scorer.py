@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.batch_score.additive_tables import AdditiveTables, NoTablesError
 from churn_mlops.inference.scorer import Scorer, Scores
+from churn_mlops.registry.manifest import GRAPH
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from churn_mlops.registry.manifest import Manifest
-    from churn_mlops.registry.reading import Registry
 
 _COMPARED: Final = 64
 _LIMIT: Final = 1e-6
 
 _NUMBERS_AT_ONCE: Final = 1 << 23
 _ROWS_AT_ONCE: Final = 1 << 13
+
+
+class VersionFiles(Protocol):
+    """Where the files of a version are read from: its registry, or a copy that was sent here."""
+
+    def read_file(self, manifest: Manifest, name: str = GRAPH) -> bytes:
+        """Read one file of a version, checked against the hash in the manifest.
+
+        Raises:
+            VersionRefused: it fails the check.
+        """
 
 
 class QuickScorer:
@@ -49,17 +60,17 @@ class QuickScorer:
         return self._scorer.manifest
 
     @classmethod
-    def load(cls, registry: Registry, manifest: Manifest) -> QuickScorer:
+    def load(cls, files: VersionFiles, manifest: Manifest) -> QuickScorer:
         """Load a version, to be run by one thread a batch, since batches are scored side by side.
 
         Raises:
             VersionRefused: its graph fails a check.
         """
-        graph = registry.read_file(manifest)
+        graph = files.read_file(manifest)
         return cls(Scorer(manifest, graph, threads=1), graph)
 
     @classmethod
-    def load_further(cls, registry: Registry, manifest: Manifest) -> dict[int, QuickScorer]:
+    def load_further(cls, files: VersionFiles, manifest: Manifest) -> dict[int, QuickScorer]:
         """Load the further horizons of a version, by their days.
 
         Raises:
@@ -67,7 +78,7 @@ class QuickScorer:
         """
         loaded = {}
         for horizon in manifest.horizons:
-            graph, of_horizon = registry.read_file(manifest, horizon.graph), manifest.of_horizon(horizon)
+            graph, of_horizon = files.read_file(manifest, horizon.graph), manifest.of_horizon(horizon)
             loaded[horizon.days] = cls(Scorer(of_horizon, graph, threads=1), graph)
         return loaded
 

@@ -11,11 +11,11 @@ from churn_mlops.config import load_settings
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import OutputRefused
 from churn_mlops.inference.batch_score.destination import choose_destination
-from churn_mlops.inference.batch_score.job import Order, score_customers
+from churn_mlops.inference.batch_score.job import Order, write_answers
 from churn_mlops.inference.batch_score.memory import keep_what_is_freed
 from churn_mlops.inference.batch_score.progress import show_progress
-from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
 from churn_mlops.inference.batch_score.sources import open_source
+from churn_mlops.inference.batch_score.version_content import VersionContent
 from churn_mlops.registry.served import open_registry
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def run_score(options: Options) -> None:
         max_missing_share=settings.serving.max_missing_share,
         missing_values=settings.data.missing_values,
     )
-    scorer, further = QuickScorer.load(registry, manifest), QuickScorer.load_further(registry, manifest)
+    version = VersionContent.read(registry, manifest)
     console = Console()
     with (
         show_progress(console) as watcher,
         open_source(options, manifest, settings, place, watcher.begin) as opened,
     ):
-        counts = score_customers(scorer, opened.source, order, watcher, further)
+        counts = write_answers(manifest, opened.ask(version, order.options), order, watcher)
     place.publish()
     for line in (*opened.told, *_describe(counts, order, manifest, place)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+import ibis.expr.datatypes as dt
 import numpy as np
 
 from churn_mlops.errors import MissingColumn
@@ -16,6 +17,9 @@ from churn_mlops.inference.batch_score.source import CustomerBatch, Position
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import ibis.expr.types as ir
+
+    from churn_mlops.data.events.engine import Engine
     from churn_mlops.features.log_snapshot import LogSnapshot
 
 
@@ -48,23 +52,27 @@ class SnapshotSource:
     @cached_property
     def fingerprint(self) -> str:
         """Names the day, the columns and what is in them, wherever the log is kept."""
-        named = (self._snapshot.day, self._columns, self._snapshot.customers, *self._hash_content())
+        content = hash_content(self._snapshot.engine, self._snapshot.rows.select(*self._columns))
+        named = (self._snapshot.day, self._columns, content)
         return hashlib.sha256(repr(named).encode()).hexdigest()
 
     def batches(self, rows: int, after: Position | None) -> Iterator[CustomerBatch]:
         """Give the customers that follow a position, or all."""
         snapshot, skipped = self._snapshot, after[1] if after else 0
-        name = f"{snapshot.log.name} as of {snapshot.day}"
         ordered = snapshot.rows.select(*self._columns).order_by(CUSTOMER)
         for customers in cut(snapshot.engine.batches(ordered), rows, skipped):
             numbers = np.arange(skipped + 1, skipped + len(customers) + 1, dtype=np.int64)
             skipped += len(customers)
-            yield CustomerBatch(customers, name, numbers, (), (0, skipped), skipped / snapshot.customers)
+            yield CustomerBatch(customers, snapshot.name, numbers, (), (0, skipped), skipped / snapshot.customers)
 
-    def _hash_content(self) -> tuple[int, int]:
-        """Hash all rows, whatever their order: the exclusive or and the least of their hashes."""
-        rows, engine = self._snapshot.rows, self._snapshot.engine
-        hashed = rows.select(hashed=engine.hash_rows([rows[column] for column in self._columns]))
-        summed = hashed.aggregate(every=hashed.hashed.bit_xor(), least=hashed.hashed.min())
-        (row,) = engine.batches(summed).read_all().to_pylist()
-        return int(row["every"]), int(row["least"])
+
+def hash_content(engine: Engine, table: ir.Table) -> tuple[int, int, int]:
+    """Hash all rows of a table, whatever their order: how many, a sum over their hashes, and the least of them."""
+    hashed = table.select(hashed=engine.hash_rows([table[column] for column in table.columns]))
+    parts = (hashed.hashed % _PRIME).cast(dt.int64)  # of which billions can be added up
+    summed = hashed.aggregate(rows=hashed.count(), every=parts.sum(), least=hashed.hashed.min())
+    (row,) = engine.batches(summed).read_all().to_pylist()
+    return int(row["rows"]), int(row["every"] or 0), int(row["least"] or 0)
+
+
+_PRIME: Final = 4_294_967_291

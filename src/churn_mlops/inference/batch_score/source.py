@@ -39,11 +39,8 @@ class CustomerBatch:
     done: float
 
 
-class CustomerSource(Protocol):
-    """Gives customers, batch by batch.
-
-    A table does, and so can snapshots of an event log: whatever has an id, the features and a snapshot date for each.
-    """
+class CustomerColumns(Protocol):
+    """Says what the columns of customers mean, beside their features."""
 
     @property
     def customer_id(self) -> str:
@@ -56,6 +53,22 @@ class CustomerSource(Protocol):
     @property
     def snapshot_date(self) -> str | None:
         """The column that says as of when a customer's features were true: dates or timestamps."""
+
+
+@dataclass(frozen=True)
+class NamedColumns:
+    """The columns of customers, by name: see `CustomerColumns`."""
+
+    customer_id: str
+    customer_value: str | None = None
+    snapshot_date: str | None = None
+
+
+class CustomerSource(CustomerColumns, Protocol):
+    """Gives customers, batch by batch.
+
+    A table does, and so can snapshots of an event log: whatever has an id, the features and a snapshot date for each.
+    """
 
     @property
     def fingerprint(self) -> str:

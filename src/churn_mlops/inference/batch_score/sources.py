@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.errors import DataError, OutputRefused
+from churn_mlops.inference.batch_score.answering import AnsweringHere, load_answerer
 from churn_mlops.inference.batch_score.table_source import TableSource, find_files, read_names
 from churn_mlops.inference.event_settings import follow_version
 
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
 
     from churn_mlops.config import Settings
     from churn_mlops.features.log_snapshot import LogSnapshot
+    from churn_mlops.inference.batch_score.answering import Answering, AnswerOptions
     from churn_mlops.inference.batch_score.destination import Destination
     from churn_mlops.inference.batch_score.options import Options
     from churn_mlops.inference.batch_score.source import CustomerSource
+    from churn_mlops.inference.batch_score.version_content import VersionContent
     from churn_mlops.registry.manifest import Manifest
 
 ID: Final = "customer_id"
@@ -29,10 +33,19 @@ _SNAPSHOT_DATE: Final = "snapshot_date"
 
 @dataclass(frozen=True)
 class Opened:
-    """Customers to score, and what is worth saying about where they come from."""
+    """Customers to score.
 
-    source: CustomerSource
+    Attributes:
+        ask: has a version answer for them, where they are.
+        told: what is worth saying about where they come from.
+    """
+
+    ask: Callable[[VersionContent, AnswerOptions], Answering]
     told: tuple[str, ...] = ()
+
+
+def _answer_here(source: CustomerSource, version: VersionContent, options: AnswerOptions) -> Answering:
+    return AnsweringHere(source, load_answerer(version, source, options))
 
 
 @contextmanager
@@ -57,9 +70,16 @@ def open_source(
         with _open_log(options, manifest, settings, place, observe) as opened:
             yield opened
         return
+    if settings.engine.name == "pyspark":
+        with _open_on_spark(path, options, manifest, settings, place, observe) as opened:
+            yield opened
+        return
     files = find_files(path)
     _keep_apart(place.file, path, files)
-    yield Opened(_open_table(path, files, options, manifest, settings))
+    names = read_names(files[0], settings.data.delimiter)
+    columns = _name_columns(names, options, manifest, settings)
+    source = TableSource(files, manifest.signature.names, *columns, settings.data.delimiter)
+    yield Opened(partial(_answer_here, source))
 
 
 def _choose_table(options: Options, settings: Settings) -> str | None:
@@ -76,21 +96,43 @@ def _choose_table(options: Options, settings: Settings) -> str | None:
     return options.table or options.features
 
 
-def _open_table(
-    path: str, files: Sequence[Path], options: Options, manifest: Manifest, settings: Settings
-) -> TableSource:
-    names = read_names(files[0], settings.data.delimiter)
+def _name_columns(
+    names: Sequence[str], options: Options, manifest: Manifest, settings: Settings
+) -> tuple[str, str | None, str | None]:
+    """Choose a table's columns that are no features: the id, the customer's worth and the snapshot date."""
     is_exported = options.features is not None
     configured = ID if is_exported else settings.data.customer_id
     time = settings.data.time if settings.data.time in names else None
-    return TableSource(
-        files,
-        manifest.signature.names,
-        options.id_column or configured or ID,
-        _find_value(manifest, names),
-        options.snapshot_date or (_SNAPSHOT_DATE if is_exported else time),
-        settings.data.delimiter,
-    )
+    snapshot_date = options.snapshot_date or (_SNAPSHOT_DATE if is_exported else time)
+    return options.id_column or configured or ID, _find_value(manifest, names), snapshot_date
+
+
+@contextmanager
+def _open_on_spark(
+    path: str,
+    options: Options,
+    manifest: Manifest,
+    settings: Settings,
+    place: Destination,
+    observe: Callable[[str], None],
+) -> Iterator[Opened]:
+    """Open a table by the engine: files that the workers can read as well."""
+    if "://" not in path:
+        _keep_apart(place.file, path, find_log_files(path))
+    # imported here: a table should not wait for engines that it does without
+    from churn_mlops.config.settings import CustomersSettings
+    from churn_mlops.data.events.engine import open_spark
+    from churn_mlops.data.events.reading import open_table
+    from churn_mlops.inference.batch_score.source import NamedColumns
+    from churn_mlops.inference.batch_score.spark_answering import AnsweringOnSpark, SparkCustomers
+
+    observe("starting Spark")
+    with open_spark(settings.spark) as engine:
+        table = open_table(engine, CustomersSettings(path=path), settings.data.delimiter, "INPUT")
+        columns = NamedColumns(*_name_columns(table.columns, options, manifest, settings))
+        observe("scoring in the executors")
+        customers = SparkCustomers(engine, table, path, manifest.signature.names, columns)
+        yield Opened(partial(AnsweringOnSpark, customers))
 
 
 @contextmanager
@@ -105,7 +147,6 @@ def _open_log(
     # imported here: a table should not wait the second that Ibis takes
     from churn_mlops.data.events.engine import open_engine
     from churn_mlops.features.log_snapshot import compute_snapshot
-    from churn_mlops.inference.batch_score.snapshot_source import SnapshotSource
 
     rejects = place.rejects.with_name(f"{place.rejects.name.partition('.')[0]}.rejected_events.csv")
     with open_engine(settings.engine, settings.spark) as engine:
@@ -115,8 +156,25 @@ def _open_log(
         if not snapshot.log.rejected:
             rejects.unlink()
         value = _find_value(manifest, snapshot.rows.columns)
-        source = SnapshotSource(snapshot, manifest.signature.names, value)
-        yield Opened(source, tuple(_describe(snapshot, options.as_of is not None)))
+        told = tuple(_describe(snapshot, options.as_of is not None))
+        yield Opened(_answer_snapshot(snapshot, manifest.signature.names, value), told)
+
+
+def _answer_snapshot(
+    snapshot: LogSnapshot, features: Sequence[str], value: str | None
+) -> Callable[[VersionContent, AnswerOptions], Answering]:
+    """Have the customers at risk answered for by this process, or by Spark where it has computed them."""
+    from churn_mlops.data.events.engine import Spark
+    from churn_mlops.features.building import CUSTOMER, SNAPSHOT
+    from churn_mlops.inference.batch_score.snapshot_source import SnapshotSource
+
+    if not isinstance(snapshot.engine, Spark):
+        return partial(_answer_here, SnapshotSource(snapshot, features, value))
+    from churn_mlops.inference.batch_score.source import NamedColumns
+    from churn_mlops.inference.batch_score.spark_answering import AnsweringOnSpark, SparkCustomers
+
+    columns = NamedColumns(CUSTOMER, value, SNAPSHOT)
+    return partial(AnsweringOnSpark, SparkCustomers(snapshot.engine, snapshot.rows, snapshot.name, features, columns))
 
 
 def find_log_files(path: str) -> list[Path]:
