@@ -12,9 +12,11 @@ import pytest
 from report_contents import HOSTILE
 from version_drafts import make_draft
 
+from churn_mlops.registry.manifest import Horizon
 from churn_mlops.training.report.background import describe_champion
 from churn_mlops.training.report.content import Champion
 from churn_mlops.training.report.page import write_report
+from churn_mlops.training.report.quality import describe_headline
 from churn_mlops.training.wording import METRIC_TITLES, show_interval
 
 if TYPE_CHECKING:
@@ -210,3 +212,20 @@ def test_features_come_in_the_order_of_their_importance(
 def test_probabilities_that_are_all_equal_are_drawn(small: ReportContent) -> None:
     """A model that has learnt nothing has a report too."""
     assert write_report(replace(small, probability=np.full(len(small.churned), 0.3)))
+
+
+def test_further_horizons_stand_beside_the_main_one(small: ReportContent) -> None:
+    """A row each, with its own figures; without them there is no table."""
+    assert describe_headline(small).tables == ()
+    manifest = small.manifest
+    horizon = Horizon(
+        days=90,
+        churn_rate=0.125,
+        metrics=manifest.evaluation.metrics,
+        explanation=manifest.explanation,
+        calibration=manifest.calibration,
+        parity=manifest.parity,
+    )
+    (table,) = describe_headline(replace(small, manifest=manifest.model_copy(update={"horizons": (horizon,)}))).tables
+    assert [row[:2] for row in table.rows] == [("90 days", "12.5%")]
+    assert show_interval(manifest.evaluation.metrics["roc_auc"]) in table.rows[0][2]

@@ -11,9 +11,12 @@ from churn_mlops.training.report import plots
 from churn_mlops.training.report.curves import MOST_POINTS, bin_calibration
 from churn_mlops.training.report.drawing import shorten
 from churn_mlops.training.report.parts import Card, Drawing, Section, Table
-from churn_mlops.training.wording import LOWER_IS_BETTER, METRIC_TITLES, show_interval
+from churn_mlops.training.wording import LOWER_IS_BETTER, METRIC_TITLES, show_estimate, show_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from churn_mlops.registry.manifest import Horizon
     from churn_mlops.training.report.content import ProfitCurve, ReportContent
     from churn_mlops.training.report.curves import Ranking
 
@@ -43,7 +46,23 @@ def describe_headline(content: ReportContent) -> Section:
         f"The best rule is the churn rate by the values of one column, {evaluation.best_rule.column!r}; no skill gives "
         f"everyone the base rate. A model that does not beat both is not worth serving.",
     )
-    return Section("headline", "How good it is", sentences, cards=cards)
+    horizons = content.manifest.horizons
+    tables = (_tabulate_horizons(horizons),) if horizons else ()
+    return Section("headline", "How good it is", sentences, cards=cards, tables=tables)
+
+
+def _tabulate_horizons(horizons: Sequence[Horizon]) -> Table:
+    metrics = ("roc_auc", "log_loss", "calibration_error")
+    rows = tuple(
+        (
+            f"{horizon.days} days",
+            f"{horizon.churn_rate:.1%}",
+            *(show_estimate(horizon.metrics[name]) for name in metrics),
+        )
+        for horizon in horizons
+    )
+    header = ("leaves within", "left", *(METRIC_TITLES[name] for name in metrics))
+    return Table("Further horizons, on the same customers", header, rows)
 
 
 def describe_ranking(content: ReportContent) -> Section:
