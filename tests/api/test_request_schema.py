@@ -216,7 +216,7 @@ def test_of_a_long_list_no_more_is_written_than_is_shown() -> None:
                 yield self[number]
 
     looked_at: list[int] = []
-    assert shorten(Counting([7] * 100_000)) == "[" + "7, " * 19 + "7,…"
+    assert shorten(Counting([7] * 100_000)) == "[" + "7, " * 19 + "7…"
     assert len(looked_at) < 100
 
 
