@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,22 @@ def test_what_cannot_be_scored_is_said(score_on_spark: Callable[..., Any], write
         score_on_spark("ebm", write(frame.assign(tenure=pd.Timestamp("2026-01-01")), "dates.parquet"))
     with pytest.raises(DataError, match="None of the 20 rows could be scored"):
         score_on_spark("ebm", write(frame.assign(tenure="many"), "texts.parquet"))
+
+
+def test_a_worker_without_the_packages_is_explained(
+    spark_engine: Spark,
+    score_on_spark: Callable[..., Any],
+    write: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its Python finds Spark's own modules only: the sentence says what to install, and how to name another Python."""
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    monkeypatch.setattr(spark_engine.connection._session.sparkContext, "pythonExec", str(bare))
+    with pytest.raises(DataError, match=r"no Python package '\w+': install .* spark\.pyspark\.python"):
+        score_on_spark("ebm", write(make_frame(MIXED, rows=20)))
 
 
 ONLINE_RETAIL: dict[str, Any] = {

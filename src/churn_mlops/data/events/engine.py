@@ -250,6 +250,7 @@ def open_spark(settings: SparkSettings) -> Iterator[Spark]:
     except ModuleNotFoundError as error:
         raise MissingEngine("pyspark", "pip install 'churn-mlops[spark]'") from error
     builder = SparkSession.builder.master(settings.master).appName("churn-mlops")
+    builder = builder.config("spark.ui.showConsoleProgress", "false")  # whoever scores shows a bar of his own
     for key, value in settings.config.items():
         builder = builder.config(key, value)
     try:

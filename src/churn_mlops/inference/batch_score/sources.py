@@ -157,6 +157,8 @@ def _open_log(
             rejects.unlink()
         value = _find_value(manifest, snapshot.rows.columns)
         told = tuple(_describe(snapshot, options.as_of is not None))
+        if settings.engine.name == "pyspark":
+            observe("scoring in the executors")
         yield Opened(_answer_snapshot(snapshot, manifest.signature.names, value), told)
 
 
