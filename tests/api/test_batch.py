@@ -443,7 +443,8 @@ def test_ends_of_lines_in_quotes_are_given_back(ask: Ask) -> None:
     """Within quotes they are part of a text, and each of them stays what it is."""
     texts = ["one\rtwo", "one\r\ntwo", "one\ntwo", "\ufeffone\r\r\ntwo"]
     names = "tenure,contract,monthly_charges,total_charges,female,senior_citizen,partner,dependents,phone_service"
-    table = f"customer_id,{names}\r\n" + "".join(f'"{text}",1,"{text}",1,1,1,1,1,1,1\r\n' for text in texts)
+    names += ",paperless_billing"
+    table = f"customer_id,{names}\r\n" + "".join(f'"{text}",1,"{text}",1,1,1,1,1,1,1,1\r\n' for text in texts)
     answer = ask("POST", "/predict/batch?reasons=0", content=table.encode(), headers=CSV)
     assert answer.status_code == 200, answer.text
     predictions = answer.json()["predictions"]
