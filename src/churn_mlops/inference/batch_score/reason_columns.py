@@ -168,6 +168,8 @@ class ReasonWriter:
         numbers[absent] = 0
         unit = self._texts[feature][0].unit
         shown = numbers if unit is None else round_numbers(numbers, unit)
+        if unit in COUNTED:
+            _settle_ones(shown)
         pieces[:, 0] = self._befores + feature
         pieces[:, 1:-1], others = split_numbers(shown, texts.size)
         texts.add(others)
@@ -194,6 +196,14 @@ class _Texts:
         """Give all of them."""
         return pa.concat_arrays(self._parts)
 
+
+def _settle_ones(shown: Floats) -> None:
+    """Make 1 of what is written as 1, by whose pieces it is then known."""
+    near = np.flatnonzero((np.abs(shown - 1) < _NEARLY) & (shown != 1))
+    shown[near] = [float(f"{number:.6g}") for number in shown[near].tolist()]
+
+
+_NEARLY: Final = 1e-5
 
 _ONE: Final = split_numbers(np.ones(1), 0)[0]
 """The pieces of 1."""
