@@ -137,7 +137,8 @@ class EventsSchema:
             self._fields["customer"] = NotRequired[_object("CustomerAttributes", attributes) | None]
         if program.has_cancellations:
             times = {"time": _Time, "known_time": NotRequired[_Time | None]}
-            self._fields["cancellations"] = NotRequired[list[_object("Cancellation", times)] | None]  # type: ignore[misc]
+            one: Any = _object("Cancellation", times)
+            self._fields["cancellations"] = NotRequired[list[one] | None]
         if mode == "profit":
             self._fields["customer_value"] = NotRequired[CUSTOMER_VALUE]
         self._adapter: TypeAdapter[EventsRequest] = TypeAdapter(_object("PredictEventsRequest", self._fields))
