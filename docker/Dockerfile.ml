@@ -45,7 +45,7 @@ RUN jlink --output /opt/java --compress zip-6 --strip-java-debug-attributes --no
     --add-modules java.se,jdk.charsets,jdk.crypto.ec,jdk.incubator.vector,jdk.management,jdk.naming.dns,jdk.net,jdk.security.auth,jdk.security.jgss,jdk.unsupported,jdk.zipfs \
     && mv /opt/java/bin/java /opt/java/bin/java-of-a-named-user \
     && cp /usr/lib/*/libnss_wrapper.so /opt/java/lib/
-# --user may ask for one whom the system has no name for; Hadoop, by which Spark reads files, refuses to run for him
+# --user may ask for one whom the system has no name for; Hadoop, by which Spark reads files, refuses to run for them
 COPY --chmod=755 <<'EOF' /opt/java/bin/java
 #!/bin/sh
 if ! whoami >/dev/null 2>&1; then

@@ -36,7 +36,16 @@ if shutil.which("java") is None:
 # what Spark warns of is its own affair: pandas versions, sockets that it leaves open
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-LOCAL = SparkSettings(master="local[2]", config={"spark.sql.shuffle.partitions": "3", "spark.ui.enabled": "false"})
+LOCAL = SparkSettings(
+    master="local[2]",
+    config={
+        "spark.sql.shuffle.partitions": "3",
+        "spark.ui.enabled": "false",
+        # a hundred columns of a few rows: to compile their code takes longer than to go without
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    },
+)
 FEW_ROWS = 100
 """Rows of a batch inside an executor, so that a table of hundreds of customers has several."""
 

@@ -91,8 +91,11 @@ def config() -> dict[str, str]:
         "spark.executorEnv.PYTHONPATH": os.pathsep.join(SOURCES),
         "spark.driver.host": "127.0.0.1",
         "spark.executor.memory": "600m",
-        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.shuffle.partitions": "3",
         "spark.ui.enabled": "false",
+        # a hundred columns of a few rows: to compile their code takes longer than to go without
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
 
 
