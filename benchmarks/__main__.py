@@ -1,14 +1,15 @@
 """`make bench`: prints one table and writes benchmarks/results/.
 
-Not among them, for they take longer: `python -m benchmarks.accuracy`, `python -m benchmarks.million_rows`, `python -m
-benchmarks.batch_score`, `python -m benchmarks.kill_batch` and `python -m benchmarks.events`.
+Of `python -m benchmarks.features` and `python -m benchmarks.batch_score` it takes small sizes. Not among them, for they
+take longer: `python -m benchmarks.accuracy`, `python -m benchmarks.million_rows`, `python -m benchmarks.kill_batch` and
+`python -m benchmarks.events`.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks import batch, images, one_row, serving
+from benchmarks import batch, batch_score, features, images, one_row, serving
 from benchmarks.load import check_tools
 from benchmarks.table import show
 
@@ -19,7 +20,9 @@ def main() -> None:
     serving.add_options(options)
     chosen = options.parse_args()
     check_tools()
-    rows = [*one_row.measure(), *batch.measure(), *images.measure(), *serving.measure(chosen.quick, chosen.peers)]
+    events = [*features.measure(), *batch_score.measure()]
+    rows = [*one_row.measure(), *batch.measure(), *images.measure(), *events]
+    rows += serving.measure(chosen.quick, chosen.peers)
     show(rows)
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from event_logs import SNAPSHOT, build, event, log_settings, write_log
 
+from churn_mlops.features import history
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -100,3 +102,22 @@ def test_a_day_counts_once_however_its_events_became_known(duckdb_engine: Engine
     )
     assert alone["login_active_days_30d"].to_list() == [1.0]
     pd.testing.assert_frame_equal(alone, together[together["snapshot_date"] == SNAPSHOT].reset_index(drop=True))
+
+
+def test_a_log_may_begin_before_1970(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Its days are days like others."""
+    log = [event("anna", -20_000.5), event("anna", -1.5), event("emil", 31)]
+    settings = log_settings(write_log(tmp_path / "log.parquet", log), events={"earliest": "1960-01-01"})
+    rows = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
+    assert rows.loc["anna", "tenure_days"] == pytest.approx(20_000.5)
+    assert rows.loc["anna", "active_days_30d"] == 1
+
+
+def test_many_types_are_joined_in_parts(
+    duckdb_engine: Engine, tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a difference to the features."""
+    monkeypatch.setattr(history, "_JOINED_AT_ONCE", 1)
+    settings = log_settings(write_log(tmp_path / "log.parquet", LOG))
+    parted = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
+    pd.testing.assert_frame_equal(parted, rows)

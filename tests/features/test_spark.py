@@ -55,7 +55,7 @@ def assert_same(duckdb: pd.DataFrame, spark: pd.DataFrame) -> None:
 def test_features_and_outcomes_of_a_real_log_are_the_same(
     duckdb_engine: Engine, spark_engine: Engine, real_data: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    """Five snapshots of the online shop, with amounts and an attribute."""
+    """Two snapshots of the online shop, with amounts and an attribute."""
     chosen = log_settings(
         real_data("online_retail_ii.parquet"),
         events={
@@ -73,7 +73,7 @@ def test_features_and_outcomes_of_a_real_log_are_the_same(
         },
         churn={"active_days": 180, "horizon_days": [90]},
     )
-    snapshots = (date(2010, 9, 1), date(2010, 12, 1), date(2011, 3, 1), date(2011, 6, 1), date(2011, 9, 10))
+    snapshots = (date(2011, 3, 1), date(2011, 9, 10))
     built = [build(engine, chosen, tmp_path / "rejects.csv", snapshots) for engine in (duckdb_engine, spark_engine)]
     assert_same(*built)
 
@@ -104,7 +104,7 @@ TEXTS = (
 )
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_texts_and_time_zones_are_read_the_same(
     duckdb_engine: Engine, spark_engine: Engine, tmp_path: Path, zone: str
 ) -> None:

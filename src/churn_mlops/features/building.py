@@ -95,11 +95,11 @@ class SnapshotBuilder:
         """
         churn = self.settings.churn
         at_risk = self.engine.keep(find_at_risk(self.cells, snapshot, churn, self.cancellations))
-        history = History(self.cells, snapshot, self.settings.features.windows_days, self.engine.keep)
+        history = History(self.cells, snapshot, self.settings.features.windows_days, at_risk, self.engine.keep)
         built: dict[str, Any] = {feature.name: feature.build(history).cast(dt.float64) for feature in self.features}
         for place, name in enumerate(self.settings.data.events.attributes):
             built[name] = unstamp(history.attribute(place))
-        rows = self.engine.keep(history.by_type.group_by("customer").agg(**built).semi_join(at_risk, "customer"))
+        rows = self.engine.keep(history.customers.select("customer", **built))
         rows = self._add_attributes(rows, snapshot)
         rows = self._add_expressions(rows)
         if with_outcomes:
@@ -111,7 +111,7 @@ class SnapshotBuilder:
 
     def build_all(self, snapshots: Sequence[date]) -> ir.Table:
         """Build the rows of several snapshots, with outcomes."""
-        built = [self.engine.keep(self.build(snapshot)) for snapshot in snapshots]
+        built = [self.build(snapshot) for snapshot in snapshots]
         return ibis.union(*built) if len(built) > 1 else built[0]
 
     def _add_attributes(self, rows: ir.Table, snapshot: date) -> ir.Table:

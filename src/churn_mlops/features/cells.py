@@ -29,6 +29,10 @@ OTHER: Final = "other"
 _LONGEST_INTERVAL: Final = 60
 """Days of an interval at most: the days on which something happened are bits of one whole number."""
 
+_LONG_AGO: Final = 900 * _LONGEST_INTERVAL * DAY_MICROSECONDS
+"""What makes times before 1970 (and after 1822) positive, and leaves every day's bit where it is. Times up to 2107 stay
+below 2**53 with it, where floats, by which an engine may divide, are exact."""
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -122,7 +126,7 @@ def add_up(
         keys["seen_from"] = locate(events.known, [midnight(snapshot) for snapshot in ordered])
     attributes = [name for name in events.columns if name.startswith("attribute_")]
     stamped = {name: stamp(events["at"], events[name]) for name in attributes}
-    day = events["at"] // DAY_MICROSECONDS
+    day = engine.divide_whole(events["at"] + _LONG_AGO, DAY_MICROSECONDS)
     placed = events.select(**keys, at=events["at"], amount=events.amount, day=day, **stamped)
     cells = placed.group_by(list(keys)).agg(
         events=placed.count(),

@@ -137,6 +137,27 @@ def test_rows_and_types_are_counted(duckdb_engine: Engine, tmp_path: Path) -> No
     assert log.first < log.last < NOW.timestamp() * 1e6
 
 
+def test_blanks_around_customers_and_types_do_not_matter(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """With them and without they are the same, whether other rows are rejected or not."""
+    rows = [event("ben ", -1), event(" ben", -2, "login "), event("ben", -3), event(" ", -4), event("ben", 400, " ")]
+    log = checked(duckdb_engine, tmp_path, rows)
+    assert log.type_counts == {"login": 3}
+    assert log.rejected == {"'customer_id' is missing": 1, "'time' is in the future": 1}
+    events = duckdb_engine.batches(log.events).read_all()
+    assert set(events["customer"].to_pylist()) == {"ben"}
+    assert set(events["type"].to_pylist()) == {"login"}
+
+
+def test_the_reason_of_a_row_is_its_first(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """In the order of the contract, whether a fault lies in a text or in a number."""
+    rows = [GOOD, event(None, 400, None), event("ben", 400, None), event("ben", -1, None, float("inf"))]
+    log = checked(duckdb_engine, tmp_path, rows)
+    reasons = {"'customer_id' is missing": 1, "'time' is in the future": 1, "'type' is missing": 1}
+    assert log.rejected == reasons
+    with log.rejects.open() as file:
+        assert sorted(row["reason"] for row in csv.DictReader(file)) == sorted(reasons)
+
+
 @pytest.mark.parametrize(
     ("sections", "sentence"),
     [

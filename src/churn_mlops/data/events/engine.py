@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ibis
 import ibis.expr.datatypes as dt
+import numpy as np
+import pyarrow as pa
 
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import DataError, MissingEngine
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import ibis.expr.types as ir
-    import pyarrow as pa
 
     from churn_mlops.config.settings import EngineSettings, SparkSettings
 
@@ -32,6 +34,9 @@ _HAS_ZONE: Final = r"\d{1,2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 BATCH_ROWS: Final = 100_000
 """Rows of a batch that leaves the engine."""
+
+_SORTED_AT_ONCE: Final = 1 << 26
+"""Hashes that are sorted in memory at once, 8 bytes each."""
 
 
 class Engine(ABC):
@@ -78,6 +83,25 @@ class Engine(ABC):
         """Count the rows of a table."""
         (found,) = self.batches(table.aggregate(rows=table.count())).read_all()["rows"].to_pylist()
         return int(found)
+
+    def find_repeated(self, table: ir.Table, rows: int) -> ir.Table | None:
+        """Find the values that occur more than once.
+
+        Args:
+            table: of one column, whole numbers without missing ones.
+            rows: about how many it has.
+
+        Returns:
+            A table of the same column, each value once; None where there are none.
+        """
+        (name,) = table.columns
+        counted = table.group_by(name).agg(occurrences=table.count())
+        repeated = self.keep(counted.filter(counted.occurrences > 1).select(name))
+        return repeated if self.count(repeated) else None
+
+    def divide_whole(self, number: ir.IntegerValue, by: int) -> ir.IntegerValue:
+        """Divide a whole number that is not negative by another, leaving out the remainder."""
+        return number // by
 
     @abstractmethod
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
@@ -137,6 +161,21 @@ class DuckDb(Engine):
         """Compute a table and give it batch by batch."""
         # Ibis 12 asks for fetch_record_batch, which DuckDB 2 no longer has
         return self.connection.con.sql(ibis.to_sql(table, dialect="duckdb")).to_arrow_reader(BATCH_ROWS)
+
+    def find_repeated(self, table: ir.Table, rows: int) -> ir.Table | None:
+        """Find the values that occur more than once, by sorting: grouping as many as there are rows takes far longer.
+
+        A table too large to be sorted at once is read several times, a share of its values each.
+        """
+        (name,) = table.columns
+        shares = math.ceil(rows / _SORTED_AT_ONCE) or 1
+        parts = [table.filter(table[name] % shares == place) for place in range(shares)] if shares > 1 else [table]
+        repeated = np.concatenate([_find_repeated(self.batches(part)) for part in parts])
+        return self.keep(ibis.memtable(pa.table({name: repeated}))) if len(repeated) else None
+
+    def divide_whole(self, number: ir.IntegerValue, by: int) -> ir.IntegerValue:
+        """Divide without the detour over floats that Ibis takes."""
+        return _call("divide", dt.int64, number, ibis.literal(by, dt.int64))
 
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
         """Hash values into 64 bits."""
@@ -311,6 +350,16 @@ def locate(value: ir.IntegerValue, edges: Sequence[int]) -> ir.IntegerValue:
         return ibis.ifelse(value < edges[middle], search(low, middle), search(middle + 1, high))
 
     return search(0, len(edges))
+
+
+def _find_repeated(batches: pa.RecordBatchReader) -> np.ndarray[tuple[int], np.dtype[Any]]:
+    """Sort the values of one column, and give those that occur more than once."""
+    kind = batches.schema.types[0].to_pandas_dtype()
+    parts = [batch.column(0).to_numpy(zero_copy_only=False) for batch in batches]
+    values = np.concatenate(parts) if parts else np.empty(0, kind)
+    parts.clear()
+    values.sort()
+    return np.unique(values[1:][values[1:] == values[:-1]])
 
 
 def _call(name: str, returns: dt.DataType, *arguments: ir.Value) -> Any:
