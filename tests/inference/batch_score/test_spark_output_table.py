@@ -57,7 +57,6 @@ def refusal(name, config):
 
 said = {"in_memory": refusal("scores", {"spark.ui.enabled": "false"})}
 table = SparkTable("scores", False, settings(catalogue))
-table.check()
 table.replace(write(5))
 table.replace(write(3))
 with open_engine(settings(catalogue).engine, settings(catalogue).spark) as engine:
@@ -65,9 +64,8 @@ with open_engine(settings(catalogue).engine, settings(catalogue).spark) as engin
     said["rows"] = [[row.customer_id, row.churn_probability, row.risk_band, row.missing] for row in
                     session.table("scores").collect()]
     session.sql("CREATE TABLE other AS SELECT 1 AS one")
+    said["tables"] = sorted(table.name for table in session.catalog.listTables())
 said["taken"] = refusal("other", catalogue)
-with open_engine(settings(catalogue).engine, settings(catalogue).spark) as engine:
-    said["tables"] = sorted(table.name for table in engine.connection._session.catalog.listTables())
 print(json.dumps(said))
 """
 
