@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     StartService = Callable[..., tuple[subprocess.Popen[bytes], str, Path]]
 
 OPERATIONS = [
-    *("health", "metrics", "model", "predict", "predict_batch", "ready", "v2_infer", "v2_live", "v2_model"),
+    *(
+        "health",
+        "metrics",
+        "model",
+        "predict",
+        "predict_batch",
+        "predict_events",
+        "ready",
+        "v2_infer",
+        "v2_live",
+        "v2_model",
+    ),
     *("v2_model_ready", "v2_ready", "v2_server", "v2_version", "v2_version_infer", "v2_version_ready"),
 ]
 PROBES = {"/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready"}
@@ -152,7 +163,7 @@ def test_the_answers_fields_are_explained(document: dict[str, Any]) -> None:
     """What a reason's fields mean is said at the fields, not in a block of text above them."""
     reason = document["components"]["schemas"]["Reason"]
     assert "log-odds" in reason["properties"]["contribution"]["description"]
-    assert "Attributes" not in json.dumps(document)
+    assert "Attributes:" not in json.dumps(document)
 
 
 def test_without_a_model_the_document_says_so(ask_without_model: Ask) -> None:

@@ -138,7 +138,15 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name: list(inspect.signature(method).parameters) for name, method in methods if name[0] != "_"}
 
     assert surface(ChurnClient) == surface(AsyncChurnClient)
-    assert set(surface(ChurnClient)) == {"predict", "predict_batch", "model", "ready", "health", "close"}
+    assert set(surface(ChurnClient)) == {
+        "predict",
+        "predict_events",
+        "predict_batch",
+        "model",
+        "ready",
+        "health",
+        "close",
+    }
 
 
 def test_the_example_in_the_readme_works(
