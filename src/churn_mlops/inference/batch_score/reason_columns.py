@@ -153,7 +153,7 @@ class ReasonWriter:
         beside = self._beside[feature]
         changes, now = values[feature], None if beside is None else values[beside]
         assert not isinstance(changes, Levels)  # noqa: S101 - a trend is one of numbers
-        assert not isinstance(now, Levels)  # noqa: S101
+        assert not isinstance(now, Levels)  # noqa: S101 - the same
         pairs = _Pairs.find(changes[rows], None if now is None else now[rows], effects)
         size = len(pairs.now)
         described = [
