@@ -329,9 +329,9 @@ def test_a_version_of_a_table_scores_no_log(
     config.write_text(changed, encoding="utf-8")
     with pytest.raises(NoEventFeatures, match="scores tables of its features"):
         score(config=config)
-    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "short.yaml").write_text(f"artifacts: {{path: {world.settings.artifacts.path}}}", encoding="utf-8")
     with pytest.raises(DataError, match="There is nothing to score"):
-        score(config=tmp_path / "empty.yaml", as_of=None, version=world.manifest.version)
+        score(config=tmp_path / "short.yaml", as_of=None, version=world.manifest.version)
 
 
 def test_customers_are_named_anew_by_other_features(world: World, tmp_path: Path) -> None:
