@@ -33,6 +33,9 @@ ONLY_TYPE: Final = "event"
 """The type of every event of a log that has no types."""
 
 
+_FIRST_AFTER_BLANKS: Final = "!"
+"""The first character of Unicode that is printed; the blanks that texts may have around them come before it."""
+
 CUSTOMER: Final = "customer"
 TYPE: Final = "type"
 
@@ -171,6 +174,13 @@ def read_text(column: ir.Value) -> ir.StringValue:
     return column.cast(dt.string).strip().nullif("")
 
 
+def _is_blank(column: ir.Value) -> ir.BooleanValue:
+    """Say whether there is nothing but blanks; they are only taken off where one comes first, as that takes long."""
+    if not column.type().is_string():
+        return column.isnull()
+    return column.isnull() | ((column < _FIRST_AFTER_BLANKS) & (column.strip() == ""))
+
+
 def find_column(columns: dict[str, ir.Value], name: str, key: str) -> ir.Value:
     """Give a column by its name.
 
@@ -211,7 +221,7 @@ def _find_excluded(columns: dict[str, ir.Value], chosen: EventsSettings) -> Iter
 def _find_nameless(columns: dict[str, ir.Value], chosen: EventsSettings) -> Iterator[Fault]:
     if chosen.event_id is not None:
         event_id = find_column(columns, chosen.event_id, "data.events.event_id")
-        yield Fault(f"{chosen.event_id!r} is missing", read_text(event_id).isnull())
+        yield Fault(f"{chosen.event_id!r} is missing", _is_blank(event_id))
 
 
 def _find_wrong_times(
