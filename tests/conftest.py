@@ -28,6 +28,18 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests share a process where there are several (`pytest -n`).
+
+    The tests of a file do, for what they share is made once for them; all that need the Docker engine do, and all that
+    need Spark. These two take the longest, so they begin.
+    """
+    for item in items:
+        group = "docker" if item.get_closest_marker("engine") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group("spark" if group.startswith("test_spark") else group))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in ("docker", "spark"))
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the configuration of the shell it was started from."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _WAITING_CONNECTIONS: Final = 2048
 
+_ACCEPTED_AT_ONCE: Final = 16
+"""How many connections a turn of the event loop may bring."""
+
 _log = logging.getLogger("churn_mlops.api")
 
 
@@ -53,6 +56,15 @@ def close(listeners: Sequence[socket.socket]) -> None:
     """Close this process's share of them."""
     for listener in listeners:
         listener.close()
+
+
+def multiply(listeners: Sequence[socket.socket]) -> list[socket.socket]:
+    """Give listeners several handles each, the given ones among them.
+
+    An event loop of uvloop accepts one connection in a turn from each. Under load a turn takes as long as all who are
+    connected keep it, so that the last of a hundred who connect together would wait for a hundred turns.
+    """
+    return [*listeners, *(listener.dup() for listener in listeners for _ in range(_ACCEPTED_AT_ONCE - 1))]
 
 
 def turn_away(listeners: Sequence[socket.socket]) -> None:

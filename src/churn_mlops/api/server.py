@@ -13,7 +13,7 @@ from churn_mlops.api.app import create_app
 from churn_mlops.api.counts import shared_folder
 from churn_mlops.api.draining import DrainingServer
 from churn_mlops.api.keys import read_key_hashes
-from churn_mlops.api.listening import announce, listen, port_of
+from churn_mlops.api.listening import announce, listen, multiply, port_of
 from churn_mlops.api.load import Load
 from churn_mlops.api.memory import give_back_what_is_freed, keep_what_is_there
 from churn_mlops.api.metrics import SHED
@@ -90,7 +90,7 @@ def serve_here(
     server = DrainingServer(app, settings.serving, load, started)  # configures the log, too
     load.max_connections = _allow_connections(load.max_connections)
     with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has stopped
-        server.run(listeners)
+        server.run(multiply(listeners))
 
 
 def _allow_connections(wanted: int) -> int:
