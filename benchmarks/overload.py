@@ -16,13 +16,17 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import numpy as np
 import numpy.typing as npt
 import uvloop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PORT: Final = 8899
 CONNECTIONS: Final = 1000
@@ -204,17 +208,24 @@ def _describe(latency: Milliseconds) -> str:
 
 def main() -> None:
     """Start the service and load it."""
+    with service():
+        os.sched_setaffinity(0, {LOAD_CORE})
+        uvloop.run(measure(write_request()))
+
+
+@contextmanager
+def service() -> Iterator[None]:
+    """Run the service on a core of its own."""
     environment = {**os.environ, "CHURN_MLOPS__SERVING__PORT": str(PORT)}
     command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "churn_mlops.api"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as server:
         try:
-            os.sched_setaffinity(0, {LOAD_CORE})
-            uvloop.run(measure(_write_request()))
+            yield
         finally:
             server.terminate()
 
 
-def _write_request() -> bytes:
+def write_request() -> bytes:
     """Wait for the service, and write the request that its documentation shows."""
     address = f"http://127.0.0.1:{PORT}/openapi.json"
     client = httpx.Client(transport=httpx.HTTPTransport(retries=8))  # each waits twice as long

@@ -42,6 +42,12 @@ def ml_build(engine: Engine) -> None:
     engine.run("docker build -f docker/Dockerfile.ml -t techitfactory/churn-ml:v1.0 .")
 
 
+@pytest.fixture(scope="session")
+def ml_spark_build(engine: Engine, ml_build: None) -> None:
+    """The ML image with Spark and Java, which shares what it can with the one without."""
+    engine.run("docker build -f docker/Dockerfile.ml -t techitfactory/churn-ml:v1.0-spark --build-arg SPARK=1 .")
+
+
 @pytest.fixture
 def port_8000() -> None:
     """The port that the documented commands publish, or a skip where something else listens there."""

@@ -72,10 +72,9 @@ def test_from_a_log_to_a_contact_list(road: Road) -> None:
     assert (road.data / "contact.csv").stat().st_uid == 1234
 
 
-def test_spark_runs_in_its_image(engine: Engine, road: Road) -> None:
+@pytest.mark.usefixtures("ml_spark_build")
+def test_spark_runs_in_its_image(road: Road) -> None:
     """Java and Spark are inside, for any user: the contact list is that of DuckDB."""
-    if engine.run(f"docker image inspect {ML_SPARK}", check=False).returncode:
-        pytest.skip(f"needs the image {ML_SPARK}, which make images-spark builds")
     road.go("churn-mlops sample events --output data/log --customers 400 --days 300", ML_SPARK)
     road.go("python -m churn_mlops.training.train_baseline", ML_SPARK)
     road.go("churn-mlops score --output data/duckdb.csv", ML_SPARK)
