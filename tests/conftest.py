@@ -34,10 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The tests of a file do, for what they share is made once for them; all that need the Docker engine do, and all that
     need Spark. These two take the longest, so they begin.
     """
+    first, others = [], []
     for item in items:
         group = "docker" if item.get_closest_marker("engine") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group("spark" if group.startswith("test_spark") else group))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in ("docker", "spark"))
+        group = "spark" if group.startswith("test_spark") else group
+        item.add_marker(pytest.mark.xdist_group(group))
+        (first if group in ("docker", "spark") else others).append(item)
+    items[:] = first + others
 
 
 @pytest.fixture(autouse=True)
