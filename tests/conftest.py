@@ -34,7 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The tests of a file do, for what they share is made once for them; all that need the Docker engine do, and all that
     need Spark. These two take the longest, so they begin.
     """
-    first, others = [], []
+    first: list[pytest.Item] = []
+    others: list[pytest.Item] = []
     for item in items:
         group = "docker" if item.get_closest_marker("engine") else item.path.stem
         group = "spark" if group.startswith("test_spark") else group
