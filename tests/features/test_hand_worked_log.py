@@ -113,6 +113,14 @@ def test_a_log_may_begin_before_1970(duckdb_engine: Engine, tmp_path: Path) -> N
     assert rows.loc["anna", "active_days_30d"] == 1
 
 
+def test_a_year_has_more_days_than_a_byte_can_count(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """They are counted by intervals of 60 days at most, as numbers of 8 bits."""
+    log = [event("anna", -day - 0.5) for day in range(200)] + [event("emil", 31)]
+    settings = log_settings(write_log(tmp_path / "log.parquet", log), features={"windows_days": [7, 365]})
+    found = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
+    assert found.loc["anna", ["active_days_7d", "active_days_365d"]].tolist() == [7, 200]
+
+
 def test_many_types_are_joined_in_parts(
     duckdb_engine: Engine, tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

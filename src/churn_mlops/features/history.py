@@ -112,11 +112,11 @@ class History:
     def active_days(self, days: int, kind: str | None = None) -> ir.IntegerColumn:
         """Count the days with an event."""
         # bits, and not counts of cells, as a day is in several of them where its events became known at different times
-        counted = [bit_count(self._of(f"bits_{place}", kind)).fill_null(0) for place in self._intervals(days)]
-        total = counted[0]
-        for more in counted[1:]:
+        bits = [self._of(f"bits_{place}", kind) for place in self._intervals(days)]
+        total, *others = [bit_count(of_interval).cast(dt.int64).fill_null(0) for of_interval in bits]
+        for more in others:
             total = total + more
-        return total.cast(dt.int64)
+        return total
 
     def days_since_first(self) -> ir.FloatingColumn:
         """Days from the first event to the snapshot."""

@@ -317,9 +317,9 @@ def _choose_python(settings: SparkSettings) -> str | None:
 
 
 # The engines have the bodies of these two, and Ibis ships no types.
-@ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]  # see above
+@ibis.udf.scalar.builtin(signature=((dt.int64,), dt.int8))  # type: ignore[untyped-decorator]  # see above
 def bit_count(bits: int) -> int:  # type: ignore[empty-body]  # see above
-    """Count the bits that are set."""
+    """Count the bits that are set: as a number of 8 bits on DuckDB, which a sum of several may not fit."""
 
 
 @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]  # see above
