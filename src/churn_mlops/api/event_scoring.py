@@ -46,7 +46,7 @@ class EventScoring:
     Args:
         program: of the version.
         manifest: of the version.
-        max_missing_share: a customer of whom a larger share of the attributes that are features was not sent is refused.
+        max_missing_share: of the attributes that are features; a customer of whom more was not sent is refused.
         max_events: how many events a customer may have.
 
     Raises:
