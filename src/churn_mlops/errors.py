@@ -306,6 +306,16 @@ class EventsRefused(ChurnMlopsError):
         super().__init__(detail)
         self.fields = tuple(fields)
 
+    @classmethod
+    def of_absent(cls, absent: Sequence[str], attributes: int, allowed_share: float) -> EventsRefused:
+        """Say that too many of a customer's attributes were not sent for an answer to be about this customer."""
+        share = len(absent) / attributes
+        return cls(
+            f"{len(absent)} of {attributes} attributes of 'customer' are absent ({share:.0%}); at most "
+            f"{allowed_share:.0%} may be: {', '.join(absent)}. One that nobody knows is sent as null.",
+            (f"customer.{name}" for name in absent),
+        )
+
 
 class NotAtRisk(ChurnMlopsError):
     """A customer was not active lately, or has left: nobody like it was trained on, so there is nothing to say."""

@@ -28,6 +28,7 @@ from churn_mlops.registry.writing import register
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from event_versions import EventVersion
     from fastapi import FastAPI
 
     from churn_mlops.training.job import TrainedVersion
@@ -81,6 +82,14 @@ def sample_artifacts(sample_version: TrainedVersion, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.getbasetemp() / "sample-artifacts"
     assert (folder / "models" / sample_version.manifest.version).is_dir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def event_version(tmp_path_factory: pytest.TempPathFactory) -> EventVersion:
+    """A version that was trained on an event log, with the log; to read only."""
+    from event_versions import train_version  # takes the engines and their libraries with it
+
+    return train_version(tmp_path_factory.mktemp("event-version"))
 
 
 @pytest.fixture

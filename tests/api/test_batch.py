@@ -404,6 +404,16 @@ def test_a_bad_header_is_refused(ask: Ask, table: str, said: str, fields: list[s
     assert said in answer.json()["detail"]
 
 
+def test_a_header_of_thousands_of_other_columns_is_refused_for_them(ask: Ask, example: dict[str, Any]) -> None:
+    """The first are named, none of them at any length, and all are counted."""
+    names = [*example["features"], "x" * 100_000, *(f"column_{place}" for place in range(4999))]
+    answer = ask("POST", "/predict/batch", content=",".join(names) + "\n", headers=CSV).json()
+    assert answer["error"] == "BatchRefused"
+    assert answer["fields"] == [f"{'x' * 200}…", *(f"column_{place}" for place in range(49))]
+    assert answer["detail"].startswith(f"line 1: '{'x' * 200}…' is not a feature of this model; 'column_0' is not a fe")
+    assert answer["detail"].endswith("; and 40 more. In all, 5,000 columns are no features.")
+
+
 @pytest.mark.parametrize(
     "value", ["x", "1_000", "NaN", "inf", "1e999", "0x10", "1,5", "\u0661", "null", "true", "1 2", "[1]"]
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
 from churn_mlops.api import json_slices
 from churn_mlops.api.json_slices import JsonList, ValueTooLong
@@ -16,6 +17,7 @@ from churn_mlops.errors import MalformedRequest
 
 COMMA = re.compile(rb"(,)")
 BETWEEN_OBJECTS = re.compile(rb"\}\s*(,)\s*\{")
+PLACES = re.compile(r"at line \d+ column \d+")
 
 TEXTS = st.sampled_from(["", "a", ",", "},{", "]", '"', "\\", '\\"', "[[", "é"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.sampled_from([1.5, -1e300]) | TEXTS
@@ -59,13 +61,20 @@ def test_any_list_is_read_as_it_is(
 
 @pytest.mark.parametrize("before", ["", "1, 2, 3,\n", '"a", [2, {}], 3333333333333333333333,\n'])
 @pytest.mark.parametrize(
-    "rest", ["1,]", "1,,2]", "1}", '"a', "{]", "1", "tru]", '"\\x"]', "1 2]", "1, 2, 3, 4, 5, 6, 7, ]"]
+    "rest",
+    [
+        *("1,]", "1,,2]", "1}", '"a', "{]", "1", "tru]", '"\\x"]', "1 2]", "1, 2, 3, 4, 5, 6, 7, ]"),
+        *(f"{' ' * 40},1]", f"{' ' * 40},]", "1, 2, 3, 4, 5, 6, 7,, 8]"),
+    ],
 )
 def test_what_is_no_list_is_refused(before: str, rest: str) -> None:
-    """The place in the error is that in the text."""
-    values = JsonList(f"[{before}{rest}".encode(), 1, COMMA, -1)
-    with pytest.raises(MalformedRequest, match=rf"at line {1 + bool(before)} column \d+\.$"):
-        read(values)
+    """The place in the error is the one that reading the text at once would name."""
+    text = f"[{before}{rest}".encode()
+    with pytest.raises(ValueError, match="line") as at_once:
+        from_json(text)
+    with pytest.raises(MalformedRequest) as in_slices:
+        read(JsonList(text, 1, COMMA, -1))
+    assert PLACES.findall(str(in_slices.value)) == PLACES.findall(str(at_once.value))
 
 
 @pytest.mark.parametrize("rest", ["]", "}", ", 1]", "x"])

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from span_collector import collecting, read_attributes
 
 from churn_mlops.api.tracing import is_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from span_collector import Collector
 
     from churn_mlops.config.settings import Settings
     from churn_mlops.training.job import TrainedVersion
@@ -33,56 +32,11 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 
 
-class Collector(ThreadingHTTPServer):
-    """Takes traces as a collector does."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Taking)
-        self.requests: list[tuple[str, ExportTraceServiceRequest]] = []
-
-    @property
-    def address(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def spans(self) -> list[Any]:
-        """Give all spans so far."""
-        return [
-            span
-            for _, request in self.requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-    def resource(self) -> dict[str, str]:
-        """Say who sent the first ones."""
-        return read_attributes(self.requests[0][1].resource_spans[0].resource)
-
-
-class _Taking(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.server.requests.append((self.path, ExportTraceServiceRequest.FromString(body)))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     """A collector that listens."""
-    with Collector() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with collecting() as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture(autouse=True)
@@ -90,11 +44,6 @@ def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the variables of the shell it was started from."""
     for variable in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(variable)
-
-
-def read_attributes(described: Any) -> dict[str, Any]:
-    """Read the attributes of a span or of a resource."""
-    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in described.attributes}
 
 
 def stop(process: subprocess.Popen[bytes]) -> float:

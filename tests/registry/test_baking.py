@@ -12,7 +12,7 @@ from version_drafts import FILES, make_draft, register_some
 from churn_mlops.errors import VersionRefused
 from churn_mlops.inference.scorer import load_champion
 from churn_mlops.registry.baking import copy_champion
-from churn_mlops.registry.manifest import GRAPH, MANIFEST, OUT_OF_FOLD, REPORT
+from churn_mlops.registry.manifest import EVENT_PROGRAM, GRAPH, MANIFEST, OUT_OF_FOLD, REPORT
 from churn_mlops.registry.reading import Aliases, Registry
 from churn_mlops.registry.signatures import TrustedKeys
 from churn_mlops.registry.signing_keys import PRIVATE_KEY, make_key_pair, read_private_key
@@ -36,6 +36,18 @@ def test_only_what_serves_the_champion_is_copied(tmp_path: Path) -> None:
     assert copy_champion(source, Registry(tmp_path / "to")) == champion
     folder = f"models/{champion}"
     assert _list_files(tmp_path / "to") == {f"{folder}/{MANIFEST}", f"{folder}/{GRAPH}", "registry/aliases.json"}
+
+
+def test_what_events_are_scored_by_is_copied_too(tmp_path: Path) -> None:
+    """A version of an event log has its event program in the image, and is not baked in with another one."""
+    source = Registry(tmp_path / "from")
+    champion = register(source, make_draft(), {**FILES, EVENT_PROGRAM: b"program"}).version
+    copy_champion(source, Registry(tmp_path / "to"))
+    copied = tmp_path / "to" / "models" / champion
+    assert {file.name for file in copied.iterdir()} == {MANIFEST, GRAPH, EVENT_PROGRAM}
+    (source.models / champion / EVENT_PROGRAM).write_bytes(b"another")
+    with pytest.raises(VersionRefused, match=f"the sha256 of {EVENT_PROGRAM}"):
+        copy_champion(source, Registry(tmp_path / "again"))
 
 
 def test_the_copy_names_the_champion_alone(tmp_path: Path) -> None:

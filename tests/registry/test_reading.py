@@ -9,7 +9,7 @@ import pytest
 from version_drafts import FILES, make_draft, register_some
 
 from churn_mlops.errors import NoModel, RegistryError, VersionNotFound, VersionRefused
-from churn_mlops.registry.manifest import ESTIMATOR, GRAPH, MANIFEST, name_version
+from churn_mlops.registry.manifest import ESTIMATOR, EVENT_PROGRAM, GRAPH, MANIFEST, name_version
 from churn_mlops.registry.reading import Aliases, Registry
 from churn_mlops.registry.writing import register
 
@@ -153,6 +153,17 @@ def test_a_missing_file_is_refused_by_name(name: str, tmp_path: Path) -> None:
     (registry.models / version / name).unlink()
     with pytest.raises(VersionRefused, match=rf"{version} is refused: {name} cannot be read"):
         registry.read_file(registry.read(version))
+
+
+@pytest.mark.parametrize("name", [GRAPH, MANIFEST, EVENT_PROGRAM])
+def test_any_served_file_that_changes_is_noticed(name: str, tmp_path: Path) -> None:
+    """A service that refused a version looks again once one of its files is another."""
+    registry, (version,) = register_some(tmp_path, 1, {**FILES, EVENT_PROGRAM: b"program"})
+    before = registry.fingerprint(version)
+    assert registry.fingerprint(version) == before
+    with (registry.models / version / name).open("ab") as file:
+        file.write(b" ")
+    assert registry.fingerprint(version) != before
 
 
 def test_a_file_without_a_hash_is_refused(tmp_path: Path) -> None:

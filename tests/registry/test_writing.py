@@ -16,13 +16,14 @@ import pytest
 from version_drafts import FILES, make_draft, register_some
 
 from churn_mlops.errors import NotWritable, RegistryError, VersionNotFound, VersionRefused
-from churn_mlops.registry.manifest import GRAPH, MANIFEST
+from churn_mlops.registry.manifest import EVENT_PROGRAM, GRAPH, MANIFEST
 from churn_mlops.registry.reading import Aliases, Registry
 from churn_mlops.registry.writing import promote, register, require_writable, roll_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WITH_EVENTS = {**FILES, EVENT_PROGRAM: b"program"}
 STRANGER = 23456
 """A user that owns nothing."""
 
@@ -116,10 +117,10 @@ def test_promoting_an_unknown_version_changes_nothing(tmp_path: Path) -> None:
     assert registry.aliases() == Aliases(champion=first)
 
 
-@pytest.mark.parametrize("name", [GRAPH, MANIFEST])
+@pytest.mark.parametrize("name", [GRAPH, MANIFEST, EVENT_PROGRAM])
 def test_promoting_a_spoilt_version_changes_nothing(name: str, tmp_path: Path) -> None:
     """A version that could not be loaded never becomes champion."""
-    registry, (first, second) = register_some(tmp_path, 2)
+    registry, (first, second) = register_some(tmp_path, 2, WITH_EVENTS)
     (registry.models / second / name).write_bytes(b"{}")
     with pytest.raises(VersionRefused):
         promote(registry, second)
@@ -133,11 +134,12 @@ def test_rollback_without_previous_is_an_error(tmp_path: Path) -> None:
         roll_back(registry)
 
 
-def test_rollback_to_a_spoilt_version_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [GRAPH, MANIFEST, EVENT_PROGRAM])
+def test_rollback_to_a_spoilt_version_changes_nothing(name: str, tmp_path: Path) -> None:
     """A previous champion that could not be loaded does not come back."""
-    registry, (first, second) = register_some(tmp_path, 2)
+    registry, (first, second) = register_some(tmp_path, 2, WITH_EVENTS)
     promoted = promote(registry, second)
-    (registry.models / first / GRAPH).write_bytes(b"other")
+    (registry.models / first / name).write_bytes(b"{}")
     with pytest.raises(VersionRefused):
         roll_back(registry)
     assert registry.aliases() == promoted

@@ -24,6 +24,7 @@ from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 FILES = {GRAPH: b"graph " * 50, ESTIMATOR: b"estimator " * 50}
@@ -64,10 +65,10 @@ def make_draft(number: int = 0, sample: bool = False) -> Manifest:
     )
 
 
-def register_some(root: Path, count: int) -> tuple[Registry, list[str]]:
+def register_some(root: Path, count: int, files: Mapping[str, bytes] = FILES) -> tuple[Registry, list[str]]:
     """Register versions one after the other; their names, oldest first."""
     registry = Registry(root)
-    return registry, [register(registry, make_draft(number), FILES).version for number in range(count)]
+    return registry, [register(registry, make_draft(number), files).version for number in range(count)]
 
 
 def _estimate(metrics: Metrics) -> dict[str, Estimate]:

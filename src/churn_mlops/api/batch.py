@@ -18,7 +18,7 @@ from churn_mlops.api.batch_intake import Intake, Part
 from churn_mlops.api.batch_json import read_json, write_json
 from churn_mlops.api.body import read_body
 from churn_mlops.api.responses import describe_errors
-from churn_mlops.api.routes import REASONS, VERSION_HEADER, count_reasons, find_served
+from churn_mlops.api.routes import VERSION_HEADER, count_reasons, describe_body, find_served
 from churn_mlops.inference.prediction import Prediction  # noqa: TC001 - pydantic reads the shape of an answer
 from churn_mlops.inference.scorer import Scores
 
@@ -49,21 +49,14 @@ class BatchAnswer(TypedDict):
     predictions: list[Prediction]
 
 
-_REQUEST: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            _JSON: {"schema": {"$ref": "#/components/schemas/BatchRequest"}},
-            _CSV: {
-                "schema": {
-                    "type": "string",
-                    "description": "A header line with the names of features, in any order, and of customer_id and "
-                    "customer_value if wanted; then a line for each customer. UTF-8. An empty field is missing.",
-                }
-            },
-        },
-    },
-    "parameters": [REASONS],
+_TABLE: Final[dict[str, Any]] = {
+    _CSV: {
+        "schema": {
+            "type": "string",
+            "description": "A header line with the names of features, in any order, and of customer_id and "
+            "customer_value if wanted; then a line for each customer. UTF-8. An empty field is missing.",
+        }
+    }
 }
 
 
@@ -82,7 +75,7 @@ _REQUEST: dict[str, Any] = {
             s503="No model is loaded.",
         ),
     },
-    openapi_extra=_REQUEST,
+    openapi_extra=describe_body("BatchRequest", _TABLE),
 )
 async def predict_batch(request: Request) -> Response:
     """Score many customers by one call of the model, or none if one of them cannot be scored: each bad one is listed.

@@ -32,8 +32,14 @@ _BLANK: Final = 128
 _LONGEST_LINE: Final = 1 << 20
 _LONGEST_FIELD: Final = 1 << 17
 _NAMED: Final = 10
-_TRUTHS: Final = {"true": True, "yes": True, "t": True, "y": True, "1": True, "1.0": True}
-_TRUTHS.update(dict.fromkeys(("false", "no", "f", "n", "0", "0.0"), False))
+_UNKNOWN_NAMES: Final = 50
+_LONGEST_NAME: Final = 200
+"""How many columns that are no features are looked at, and how much of each name: a header may have thousands."""
+
+TRUTHS: Final = {"true": True, "yes": True, "t": True, "y": True, "1": True, "1.0": True}
+TRUTHS.update(dict.fromkeys(("false", "no", "f", "n", "0", "0.0"), False))
+"""What a text of a boolean means, in small letters: as in training, where a kind was given."""
+
 _TO_QUOTE: Final = re.compile('[",\r\n]')
 _REMEMBERED: Final = 1 << 14
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - those that spreadsheets take for them
@@ -210,7 +216,7 @@ def _write_field(text: str) -> str:
 
     What to take for a formula: https://owasp.org/www-community/attacks/CSV_Injection.
     """
-    if text.startswith(_FORMULA) and not isinstance(_number(text), float):
+    if text.startswith(_FORMULA) and not isinstance(read_number(text), float):
         text = f"'{text}"
     return '"{}"'.format(text.replace('"', '""')) if _TO_QUOTE.search(text) else text
 
@@ -254,11 +260,11 @@ def _read_numbers(fields: Sequence[str]) -> tuple[list[Any], bool]:
             return numbers, True
     except msgspec.DecodeError:
         pass
-    return [text and _number(text) for text in _texts(fields)], False
+    return [text and read_number(text) for text in _texts(fields)], False
 
 
-def _number(text: str) -> float | str:
-    """Read a number; what is none stays text, for the schema to refuse."""
+def read_number(text: str) -> float | str:
+    """Read a number as Python does, but for underscores; what is none stays text, for the caller to refuse."""
     if not text.isascii() or "_" in text:
         return text
     try:
@@ -269,7 +275,7 @@ def _number(text: str) -> float | str:
 
 def _read_truths(fields: Sequence[str]) -> tuple[list[Any], bool]:
     """Read booleans; what is none stays text, for the schema to refuse."""
-    return [text and _TRUTHS.get(text.lower(), text) for text in _texts(fields)], False
+    return [text and TRUTHS.get(text.lower(), text) for text in _texts(fields)], False
 
 
 _NUMBERS: Final = msgspec.json.Decoder(list[float])
@@ -366,8 +372,10 @@ def _read_header(lines: _Lines, signature: Signature, schema: RequestSchema) -> 
     # what is no feature is a part of the request; the schema knows whether it may be, and says it if not
     parts = {name: None for name in ("customer_id", "customer_value") if name in place_of}
     others = [name for name in place_of if name not in parts]
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in others[:_UNKNOWN_NAMES]]
     try:
-        schema.read(to_json({**parts, "features": dict.fromkeys(others)}))
+        schema.read(to_json({**parts, "features": dict.fromkeys(shown)}))
     except FeatureSchemaMismatch as error:
-        raise BatchRefused(f"line {number}: {error}", error.fields) from None
+        of_all = f" In all, {len(others):,} columns are no features." if len(others) > len(shown) else ""
+        raise BatchRefused(f"line {number}: {error}{of_all}", error.fields) from None
     return _Header(names, place_of.get("customer_id"), place_of.get("customer_value"), features)

@@ -26,7 +26,7 @@ _FEATURE_VALUES: Final[dict[str, TypeAdapter[list[Value]]]] = {
 
 
 class BatchSchema:
-    """Takes customers whom `RequestSchema` would take, one by one, and says no more than that of others.
+    """Takes customers whom `RequestSchema` would take, one by one, however long, and says no more than that of others.
 
     Args:
         signature: the model's features.

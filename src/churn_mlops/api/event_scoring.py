@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from churn_mlops.api.batch_csv import TRUTHS, read_number
 from churn_mlops.api.events_schema import EventsSchema
+from churn_mlops.api.request_schema import KIND_WORDS
 from churn_mlops.errors import EventsRefused, NotAtRisk, VersionRefused
 from churn_mlops.inference.events.engine import FeatureEngine
 from churn_mlops.inference.events.taking import EventTaker
@@ -42,18 +46,22 @@ class EventScoring:
     Args:
         program: of the version.
         manifest: of the version.
+        max_missing_share: of the attributes that are features; a customer of whom more was not sent is refused.
         max_events: how many events a customer may have.
 
     Raises:
-        VersionRefused: the program cannot be run.
+        VersionRefused: the program cannot be run, or names a time zone that is not known here.
     """
 
-    def __init__(self, program: EventProgram, manifest: Manifest, max_events: int) -> None:
+    def __init__(self, program: EventProgram, manifest: Manifest, max_missing_share: float, max_events: int) -> None:
         self.schema = EventsSchema(program, manifest.signature, manifest.decision.mode, max_events)
         self._program = program
         self._taker = EventTaker(program)
         self._features = manifest.signature.features
+        self._attributes = [column.name for column in program.customer or () if column.name in manifest.signature.names]
+        self._max_missing_share = max_missing_share
         self._missing = frozenset(program.contract.missing_values)
+        _check_zone(program, manifest.version)
         try:
             self._engine = FeatureEngine(program)
         except Exception as error:
@@ -73,10 +81,11 @@ class EventScoring:
             NotAtRisk: the customer is not one of those that the model was trained on.
         """
         request = self.schema.read(body)
+        attributes = request.get("customer") or {}
+        self._require(attributes)
         now = now or datetime.now(UTC)
         as_of = _check_day(request.get("as_of"), now)
         taken = self._taker.take(request["events"], as_of, now)
-        attributes = request.get("customer") or {}
         computed = self._engine.compute(self._fill(taken, request, attributes, as_of))
         if computed is None:
             contract = self._program.contract
@@ -101,15 +110,40 @@ class EventScoring:
             tables["cancellations"] = self._taker.take_cancellations(request.get("cancellations") or (), as_of)
         return tables
 
+    def _require(self, attributes: dict[str, Value]) -> None:
+        """Refuse what is hardly about this customer; an attribute that is null was sent: nobody knows it."""
+        absent = [name for name in self._attributes if name not in attributes]
+        if len(absent) > self._max_missing_share * len(self._attributes):
+            raise EventsRefused.of_absent(absent, len(self._attributes), self._max_missing_share)
+
     def _read(self, feature: Feature, value: Cell) -> Value:
         """Read a computed value as its feature's kind, as training read the column."""
-        if value is None or (isinstance(value, str) and value in self._missing):
+        if isinstance(value, str):
+            value = value.strip()
+        if value is None or value == "" or value in self._missing:
             return None
-        if feature.kind == "numeric":
-            return float(value)
-        if feature.kind == "boolean":
-            return value == "true" if isinstance(value, str) else bool(value)
-        return str(value)
+        if feature.kind == "categorical":
+            return str(value)
+        read = _read_text(feature, value) if isinstance(value, str) else value
+        return float(read) if feature.kind == "numeric" else bool(read)
+
+
+def _read_text(feature: Feature, text: str) -> float | bool:
+    """Read a text of a feature that is no text, as training does where it is told the kind."""
+    read: float | str | None = read_number(text) if feature.kind == "numeric" else TRUTHS.get(text.lower())
+    if isinstance(read, float | bool) and math.isfinite(read):
+        return read
+    problem = f"The feature {feature.name!r} computes to {text!r}; {KIND_WORDS[feature.kind]} was expected."
+    raise EventsRefused(problem, ("events",))
+
+
+def _check_zone(program: EventProgram, version: str) -> None:
+    """Find the time zone of the log now, not when the first event is read."""
+    zone = program.contract.time_zone
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise VersionRefused(version, f"its event program names the time zone {zone!r}, which is not known.") from error
 
 
 def _check_day(said: date | None, now: datetime) -> date:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from typing_extensions import TypedDict
 
 from churn_mlops.api.body import read_body
 from churn_mlops.api.responses import WrittenJson, describe_errors
-from churn_mlops.api.routes import REASONS, VERSION_HEADER, count_reasons, find_served
+from churn_mlops.api.routes import VERSION_HEADER, count_reasons, describe_body, find_served
 from churn_mlops.errors import NotTrainedOnEvents
 from churn_mlops.inference.prediction import Prediction
 
@@ -54,15 +55,6 @@ class PredictionFromEvents(Prediction):
     events: UsedEvents
 
 
-_REQUEST: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictEventsRequest"}}},
-    },
-    "parameters": [REASONS],
-}
-
-
 @router.post(
     "/predict/events",
     tags=["scoring"],
@@ -75,11 +67,12 @@ _REQUEST: dict[str, Any] = {
             s400="The body is no JSON.",
             s409="The version that is served was not trained on events.",
             s413="The body is larger than serving.max_body_bytes.",
-            s422="A field is unknown, missing or of the wrong type, or the customer is not at risk on that day.",
+            s422="A field is unknown, missing or of the wrong type, too many of the customer's attributes are not "
+            "sent, or the customer is not at risk on that day.",
             s503="No model is loaded.",
         ),
     },
-    openapi_extra=_REQUEST,
+    openapi_extra=describe_body("PredictEventsRequest"),
 )
 async def predict_events(request: Request) -> Response:
     """Score one customer by its recent events, for a model that was trained on an event log.
@@ -96,7 +89,8 @@ async def predict_events(request: Request) -> Response:
     if len(body) <= _SHORT_BYTES:
         computed = scoring.compute(body)
     else:
-        computed = await asyncio.get_running_loop().run_in_executor(_COMPUTING, scoring.compute, body)
+        run = contextvars.copy_context().run  # a thread does not know by itself which span it is inside of
+        computed = await asyncio.get_running_loop().run_in_executor(_COMPUTING, run, scoring.compute, body)
     encoded = served.predictor.encode_computed(computed.customer["features"])
     if len(request.app.state.in_flight) > 1:
         scores = await served.together.score(encoded[0])

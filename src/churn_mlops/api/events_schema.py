@@ -5,11 +5,20 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, NotRequired
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from churn_mlops.api.request_schema import CUSTOMER_ID, CUSTOMER_VALUE, FEATURE_VALUE, KIND_WORDS
+from churn_mlops.api.request_schema import (
+    CUSTOMER_ID,
+    CUSTOMER_VALUE,
+    FEATURE_VALUE,
+    KIND_WORDS,
+    LONGEST_BYTES,
+    SHOWN,
+    build_object,
+    write_plainly,
+)
 from churn_mlops.api.responses import shorten
 from churn_mlops.errors import EventsRefused, MalformedRequest, find_closest
 
@@ -20,8 +29,13 @@ if TYPE_CHECKING:
     from churn_mlops.inference.events.program import EventProgram
     from churn_mlops.models.signature import Signature
 
-_STRICT: Final = ConfigDict(extra="forbid", strict=True)
-_SHOWN: Final = 10
+_EVENT_BYTES: Final = 1000
+"""That a request may have for each event, beside `LONGEST_BYTES`."""
+
+_FAULTS: Final = 1000
+_FAULTS_PER_EVENT: Final = 4
+"""More than that, or a thousand, are counted and not described: each takes a kilobyte for a moment."""
+
 _LONGEST_TEXT: Final = 200
 _TIME = "a time such as '2024-01-31T12:00:00Z'"
 
@@ -54,6 +68,7 @@ _Date = Annotated[
 ]
 _Text = Annotated[str, Field(max_length=_LONGEST_TEXT)]
 _Amount = Annotated[float | None, Field(allow_inf_nan=False)]
+_Scalar = str | int | bool | _Amount
 _KIND_VALUE: Final[dict[str, Any]] = {
     "text": str | None,
     "integer": int | None,
@@ -111,9 +126,14 @@ class EventsSchema:
 
     def __init__(self, program: EventProgram, signature: Signature, mode: str, max_events: int) -> None:
         self._program = program
+        self._typical = {feature.name: feature.typical for feature in signature.features}
         self._max_events = max_events
+        self._longest = LONGEST_BYTES + _EVENT_BYTES * max_events
+        self._most_faults = max(_FAULTS, _FAULTS_PER_EVENT * max_events)
         kinds = {feature.name: FEATURE_VALUE[feature.kind] for feature in signature.features}
-        event = _object("Event", _event_fields(program, kinds))
+        # as text, which the log's engine has them as, 5 is not 5.0
+        whole = {feature.name: int | kinds[feature.name] for feature in signature.features if feature.kind == "numeric"}
+        event = build_object("Event", _event_fields(program, kinds | whole))
         self._words = {column.name: _KIND_WORDS[column.kind] for column in program.customer or ()}
         self._words |= {feature.name: KIND_WORDS[feature.kind] for feature in signature.features}
         self._fields: dict[str, Any] = {
@@ -134,26 +154,30 @@ class EventsSchema:
                 column.name: NotRequired[kinds.get(column.name, _KIND_VALUE[column.kind])]
                 for column in program.customer
             }
-            self._fields["customer"] = NotRequired[_object("CustomerAttributes", attributes) | None]
+            self._fields["customer"] = NotRequired[build_object("CustomerAttributes", attributes) | None]
         if program.has_cancellations:
             times = {"time": _Time, "known_time": NotRequired[_Time | None]}
-            one: Any = _object("Cancellation", times)
+            one: Any = build_object("Cancellation", times)
             self._fields["cancellations"] = NotRequired[list[one] | None]
         if mode == "profit":
             self._fields["customer_value"] = NotRequired[CUSTOMER_VALUE]
-        self._adapter: TypeAdapter[EventsRequest] = TypeAdapter(_object("PredictEventsRequest", self._fields))
+        self._adapter: TypeAdapter[EventsRequest] = TypeAdapter(build_object("PredictEventsRequest", self._fields))
 
     def read(self, body: bytes) -> EventsRequest:
         """Read one customer's events from a request's body.
 
         Raises:
             MalformedRequest: the body is no JSON.
-            EventsRefused: a field is unknown, missing or of the wrong type; every one is named.
+            EventsRefused: a field is unknown, missing or of the wrong type; every one is named unless they
+                are too many. Or it is longer than any customer's events.
         """
+        if len(body) > self._longest:
+            detail = f"The request has {len(body):,} bytes; at most {self._longest:,} were expected for one customer."
+            raise EventsRefused(detail, ("body",))
         try:
             return self._adapter.validate_json(body)
         except ValidationError as error:
-            raise self._refusal(error.errors(include_url=False)) from None
+            raise self._refusal(error) from None
 
     def json_schema(self) -> dict[str, Any]:
         """Give the JSON schema of the request, its parts under `#/components/schemas/`."""
@@ -168,16 +192,30 @@ class EventsSchema:
             event = {"type": shown[0], **event}
         if contract.has_amount:
             event["amount"] = 12.5
-        return {"customer_id": "7590-VHVEG", "as_of": "2024-02-01", "events": [event, event | {"time": "2024-01-31"}]}
+        request: dict[str, Any] = {
+            "customer_id": "7590-VHVEG",
+            "as_of": "2024-02-01",
+            "events": [event, event | {"time": "2024-01-31"}],
+        }
+        if not self._program.customer:
+            return request
+        return request | {
+            "customer": {
+                column.name: write_plainly(self._typical.get(column.name)) for column in self._program.customer
+            }
+        }
 
-    def _refusal(self, errors: list[ErrorDetails]) -> MalformedRequest | EventsRefused:
+    def _refusal(self, invalid: ValidationError) -> MalformedRequest | EventsRefused:
+        if (count := invalid.error_count()) > self._most_faults:
+            return EventsRefused(f"The request has {count:,} faults, too many to name.", ("body",))
+        errors = invalid.errors(include_url=False)
         if errors[0]["type"] == "json_invalid":
             return MalformedRequest(f"The body is not valid JSON: {errors[0]['ctx']['error']}.")
         first_of: dict[str, ErrorDetails] = {}
         for error in errors:
             first_of.setdefault(_name_place(error["loc"]), error)
-        problems = [self._problem(name, error) for name, error in [*first_of.items()][:_SHOWN]]
-        more = f"; and {len(first_of) - _SHOWN:,} more" if len(first_of) > _SHOWN else ""
+        problems = [self._problem(name, error) for name, error in [*first_of.items()][:SHOWN]]
+        more = f"; and {len(first_of) - SHOWN:,} more" if len(first_of) > SHOWN else ""
         return EventsRefused("; ".join(problems) + more + ".", first_of)
 
     def _problem(self, name: str, error: ErrorDetails) -> str:
@@ -189,7 +227,8 @@ class EventsSchema:
             return f"'events' are more than {self._max_events:,}, all that serving.max_events allows"
         expected = f"an object with {', '.join(map(repr, self._fields))}"
         if error["loc"]:
-            kind = self._words.get(str(error["loc"][-1]), "a text, a number, true, false")
+            name_of_field = str(error["loc"][: _depth(error["loc"])][-1])
+            kind = self._words.get(name_of_field, "a text, a finite number, true, false")
             expected = _EXPECTED.get(_find_field(error["loc"]), f"{kind} or null")
         return f"{name!r} is {shorten(error['input'])}; {expected} was expected"
 
@@ -222,13 +261,14 @@ def _event_fields(program: EventProgram, kinds: dict[str, Any]) -> dict[str, Any
     same = Field(description="Of events with the same one, the first that was known counts.")
     fields["event_id"] = NotRequired[Annotated[_Text | int | None, same]]
     if contract.attributes:
-        scalar: Any = str | float | bool | None
-        values = {name: NotRequired[kinds.get(name, scalar)] for name in contract.attributes}
-        fields["attributes"] = NotRequired[_object("EventAttributes", values) | None]
+        values = {name: NotRequired[kinds.get(name, _Scalar)] for name in contract.attributes}
+        fields["attributes"] = NotRequired[build_object("EventAttributes", values) | None]
     return fields
 
 
 def _describe_types(types: tuple[str, ...]) -> str:
+    if not types:
+        return "Any; they count among all events."
     return f"Those with features of their own: {', '.join(types)}; all others count among all events."
 
 
@@ -257,8 +297,3 @@ def _find_field(location: tuple[int | str, ...]) -> str:
     if location[0] in ("events", "cancellations") and len(location) == 2:
         return f"{location[0]}[]"
     return str(location[: _depth(location)][-1])
-
-
-def _object(name: str, fields: dict[str, Any]) -> Any:
-    """Make the type of a JSON object with these fields and no others; their names need not be identifiers."""
-    return with_config(_STRICT)(TypedDict(name, fields))  # type: ignore[operator]  # fields known at run time only

@@ -19,7 +19,8 @@ _SLICE_BYTES: Final = 1 << 17
 _TOKENS_AT_ONCE: Final = 1 << 10
 # A string that is not closed goes on to the end: looking for its end again and again would take time squared.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-_PLACE: Final = re.compile(r" at line (\d+) column (\d+)\Z")
+PLACE: Final = re.compile(r" at line (\d+) column (\d+)\Z")
+"""Where in its text an error of the parser says that it is."""
 
 
 class ValueTooLong(Exception):
@@ -66,10 +67,11 @@ class JsonList:
                 yield []
                 values = self._parse(end)
             assert end is not None  # noqa: S101 - found by now
-            if not values and not is_first:
-                raise self._malformed("trailing comma", end)
+            closes = self._text[end] != ord(",")
+            if not (values or (is_first and closes)):
+                raise self._malformed("trailing comma" if closes else "expected value", end)
             yield values
-            closes, self.end, is_first = self._text[end] != ord(","), end + 1, False
+            self.end, is_first = end + 1, False
             if closes:
                 return
 
@@ -135,7 +137,7 @@ def describe_malformed(text: bytes, problem: str, start: int = 0, shift: int = 0
         start: where that part begins.
         shift: how many bytes the parser saw in front of that part.
     """
-    found = _PLACE.search(problem)
+    found = PLACE.search(problem)
     line, column = (int(found[1]), int(found[2])) if found else (1, shift + 1)
     place = start
     for _ in range(line - 1):

@@ -81,7 +81,7 @@ class Load:
     def _end_turn(self) -> None:
         if self._refused_this_turn:
             self._calm_turns = 0
-        elif self._this_turn <= self.max_in_overload // _TIGHTER:
+        elif self._this_turn <= max(1, self.max_in_overload // _TIGHTER):
             self._calm_turns += 1
         self._overloaded = self._calm_turns < _CALM_TURNS
         self._this_turn, self._refused_this_turn = 0, False

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 _JSON_TYPE: Final = {"numeric": "number", "boolean": "boolean", "categorical": "string"}
 KIND_WORDS: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a text"}
-_SHOWN: Final = 10
+SHOWN: Final = 10
+"""How many faults, or categories, are named."""
 _LONGEST_ID: Final = 200
-_LONGEST_BYTES: Final = 1 << 16
+LONGEST_BYTES: Final = 1 << 16
 _FEATURE_BYTES: Final = 1000
 """That a request may have at most, and for each feature: to say what is wrong with a longer one would take long."""
 
@@ -58,14 +59,14 @@ class RequestSchema:
     def __init__(self, signature: Signature, mode: str = "threshold") -> None:
         self._signature = signature
         self._mode = mode
-        self._longest = _LONGEST_BYTES + _FEATURE_BYTES * len(signature.features)
-        features = _object("Features", {feature.name: _field(feature) for feature in signature.features})
+        self._longest = LONGEST_BYTES + _FEATURE_BYTES * len(signature.features)
+        features = build_object("Features", {feature.name: _field(feature) for feature in signature.features})
         features.__doc__ = "The customer's features; one that is null or absent is used as missing."
         fields: dict[str, Any] = {"customer_id": NotRequired[CUSTOMER_ID], "features": features}
         if mode == "profit":
             fields["customer_value"] = NotRequired[CUSTOMER_VALUE]
         self.fields = tuple(fields)
-        self._adapter: TypeAdapter[Customer] = TypeAdapter(_object("PredictRequest", fields))
+        self._adapter: TypeAdapter[Customer] = TypeAdapter(build_object("PredictRequest", fields))
 
     def read(self, body: bytes) -> Customer:
         """Read one customer from a request's body.
@@ -101,7 +102,7 @@ class RequestSchema:
         """Give a request that works: a customer who is typical in everything."""
         return {
             "customer_id": "7590-VHVEG",
-            "features": {feature.name: _plain(feature.typical) for feature in self._signature.features},
+            "features": {feature.name: write_plainly(feature.typical) for feature in self._signature.features},
         }
 
     def _refusal(self, errors: list[ErrorDetails]) -> MalformedRequest | FeatureSchemaMismatch:
@@ -109,8 +110,8 @@ class RequestSchema:
             return MalformedRequest(f"The body is not valid JSON: {errors[0]['ctx']['error']}.")
         first_of = _first_by_field(errors)
         # sentences for those that are shown only: looking for the closest name takes its time
-        problems = [self._problem(name, error) for name, error in [*first_of.items()][:_SHOWN]]
-        more = f"; and {len(first_of) - _SHOWN} more" if len(first_of) > _SHOWN else ""
+        problems = [self._problem(name, error) for name, error in [*first_of.items()][:SHOWN]]
+        more = f"; and {len(first_of) - SHOWN} more" if len(first_of) > SHOWN else ""
         return FeatureSchemaMismatch("; ".join(problems) + more + ".", first_of)
 
     def _problem(self, name: str, error: ErrorDetails) -> str:
@@ -155,11 +156,12 @@ def _join(names: tuple[str, ...]) -> str:
     return f"{', '.join(others)} and {last}"
 
 
-def _plain(value: Value) -> Value:
+def write_plainly(value: Value) -> Value:
+    """Give a number that is whole without a point."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _object(name: str, fields: dict[str, Any]) -> Any:
+def build_object(name: str, fields: dict[str, Any]) -> Any:
     """Make the type of a JSON object with these fields and no others; their names need not be identifiers."""
     return with_config(_STRICT)(TypedDict(name, fields))  # type: ignore[operator]  # fields known at run time only
 
@@ -170,7 +172,7 @@ def _field(feature: Feature) -> Any:
     if feature.kind == "categorical":
         schema["x-categories"] = list(feature.categories)
     elif feature.kind == "numeric":
-        schema["x-range"] = [_plain(feature.minimum), _plain(feature.maximum)]
+        schema["x-range"] = [write_plainly(feature.minimum), write_plainly(feature.maximum)]
     description = f"{feature.kind}; seen in training: {_seen(feature)}"
     return NotRequired[Annotated[FEATURE_VALUE[feature.kind], WithJsonSchema(schema), Field(description=description)]]
 
@@ -181,7 +183,7 @@ def _seen(feature: Feature) -> str:
     if feature.kind == "boolean":
         return "true and false"
     if feature.kind == "numeric":
-        return f"{_plain(feature.minimum)} to {_plain(feature.maximum)}"
-    named = [repr(category) for category in feature.categories[:_SHOWN]]
-    unnamed = len(feature.categories[_SHOWN:]) + len(feature.rare_categories)
+        return f"{write_plainly(feature.minimum)} to {write_plainly(feature.maximum)}"
+    named = [repr(category) for category in feature.categories[:SHOWN]]
+    unnamed = len(feature.categories[SHOWN:]) + len(feature.rare_categories)
     return ", ".join([*named, f"{unnamed} more"] if unnamed else named)

@@ -32,13 +32,17 @@ REASONS: Final[dict[str, Any]] = {
 VERSION_HEADER: Final[dict[str, Any]] = {
     "X-Model-Version": {"schema": {"type": "string"}, "description": "Which version answered."}
 }
-_PREDICT: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
-    },
-    "parameters": [REASONS],
-}
+
+
+def describe_body(schema: str, others: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Document in OpenAPI what a route takes that answers with reasons.
+
+    Args:
+        schema: the name of a JSON body's.
+        others: bodies that are no JSON, by media type.
+    """
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"requestBody": {"required": True, "content": content | (others or {})}, "parameters": [REASONS]}
 
 
 @router.get("/health", tags=["operation"], summary="Is the process alive?", response_description="It is.")
@@ -92,7 +96,7 @@ async def model(request: Request) -> Response:
             s503="No model is loaded.",
         ),
     },
-    openapi_extra=_PREDICT,
+    openapi_extra=describe_body("PredictRequest"),
 )
 async def predict(request: Request) -> Response:
     """Score one customer.

@@ -90,7 +90,7 @@ class ServedModel:
         scorer = load_version(registry, version, threads)
         schema = RequestSchema(scorer.manifest.signature, scorer.manifest.decision.mode)
         program = read_program(registry, scorer.manifest)
-        event_scoring = EventScoring(program, scorer.manifest, max_events) if program else None
+        event_scoring = EventScoring(program, scorer.manifest, max_missing_share, max_events) if program else None
         served = cls(scorer, schema, Predictor(scorer, max_missing_share, on_scored), event_scoring)
         try:
             served._score_example()

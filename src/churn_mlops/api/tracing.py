@@ -74,7 +74,13 @@ class Tracing:
 
     def trace_steps(self, served: ServedModel) -> None:
         """Give reading and scoring, of every route, spans of their own inside that of the request."""
-        for step, owner, name in (("validate", served.schema, "read"), ("score", served.predictor, "predict")):
+        steps: list[tuple[str, Any, str]] = [
+            ("validate", served.schema, "read"),
+            ("score", served.predictor, "predict"),
+        ]
+        if served.event_scoring:
+            steps.append(("validate", served.event_scoring.schema, "read"))
+        for step, owner, name in steps:
             setattr(owner, name, _in_span(self.tracer, step, getattr(owner, name)))
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ class CustomerEvents(TypedDict):
         events: what happened, in any order: `time` and, as the log had them, `type`, `amount`, `known_time`, `event_id`
             and `attributes` each; times are datetimes or texts (ISO 8601).
         as_of: the day whose midnight, in UTC, features look back from; today without it.
-        customer: attributes of the customer.
+        customer: attributes of the customer; None for one that nobody knows.
         cancellations: `time` and, perhaps, `known_time` of each.
         customer_id: comes back with the answer.
         customer_value: what the customer is worth if kept; only for a model that decides by profit.

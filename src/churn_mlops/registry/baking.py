@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from churn_mlops.errors import ChurnMlopsError
-from churn_mlops.registry.manifest import EVENT_PROGRAM, GRAPH, MANIFEST
+from churn_mlops.registry.manifest import MANIFEST
 from churn_mlops.registry.reading import Aliases, Registry
 
 
@@ -25,11 +25,10 @@ def copy_champion(source: Registry, target: Registry) -> str | None:
         return None
     version = source.champion()
     manifest = source.read(version)
-    served = (GRAPH, EVENT_PROGRAM) if EVENT_PROGRAM in manifest.files else (GRAPH,)
-    for name in served:
+    for name in manifest.served_files:
         source.read_file(manifest, name)
     (target.models / version).mkdir()
-    for name in (MANIFEST, *served):
+    for name in (MANIFEST, *manifest.served_files):
         shutil.copyfile(source.models / version / name, target.models / version / name)
     signature = source.read_signature(version)
     if signature is not None:

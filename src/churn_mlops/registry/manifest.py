@@ -24,6 +24,8 @@ FORMAT_VERSION: Final = 2
 MANIFEST, GRAPH, ESTIMATOR = "manifest.json", "model.onnx", "model.joblib"
 REPORT, OUT_OF_FOLD = "report.html", "out_of_fold.csv"
 EVENT_PROGRAM = "event_program.json"
+SERVED: Final = (GRAPH, EVENT_PROGRAM)
+"""What the service reads of a version, as far as the version has it."""
 
 
 class _Part(BaseModel):
@@ -412,6 +414,11 @@ class Manifest(_Part):
     horizons: tuple[Horizon, ...] = ()
     libraries: dict[str, str]
     files: dict[str, str]
+
+    @property
+    def served_files(self) -> tuple[str, ...]:
+        """The files that the service reads: the graph and, where the version has it, its event program."""
+        return tuple(name for name in SERVED if name == GRAPH or name in self.files)
 
     def of_horizon(self, horizon: Horizon) -> Manifest:
         """Give what the manifest would be if a further horizon were the main one, as far as its graph is concerned."""

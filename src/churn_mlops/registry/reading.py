@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from churn_mlops.errors import NoModel, RegistryError, VersionNotFound, VersionRefused
-from churn_mlops.registry.manifest import FORMAT_VERSION, GRAPH, MANIFEST, Manifest, name_version
+from churn_mlops.registry.manifest import FORMAT_VERSION, GRAPH, MANIFEST, SERVED, Manifest, name_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,7 +198,8 @@ class Registry:
         if version is None:
             return []
         folder = self.models / version
-        return [_stamp(path) for path in (folder, folder / MANIFEST, folder / GRAPH, self.signature_file(version))]
+        files = (folder / name for name in (MANIFEST, *SERVED))
+        return [_stamp(path) for path in (folder, *files, self.signature_file(version))]
 
     def _folder(self, version: str) -> Path:
         # the name is checked before it becomes part of a path

@@ -72,8 +72,7 @@ def promote(registry: Registry, version: str, grounds: Grounds | None = None) ->
         VersionRefused: its files fail their checks; the champion stays.
         RegistryError: it is champion already, or the champion is not the one that it was judged against.
     """
-    manifest = registry.read(version)
-    registry.read_file(manifest)
+    _check_served(registry, version)
     with _lock(registry):
         aliases = registry.aliases() or Aliases()
         if aliases.champion == version:
@@ -98,7 +97,7 @@ def roll_back(registry: Registry) -> Aliases:
         aliases = registry.aliases() or Aliases()
         if aliases.previous is None:
             raise RegistryError("There is no previous champion to go back to.")
-        registry.read_file(registry.read(aliases.previous))
+        _check_served(registry, aliases.previous)
         moved = aliases.model_copy(update={"champion": aliases.previous, "previous": aliases.champion})
         record_move(
             registry,
@@ -142,6 +141,13 @@ def require_writable(registry: Registry) -> None:
         for folder in (registry.models, registry.aliases_file.parent):
             with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder):
                 pass
+
+
+def _check_served(registry: Registry, version: str) -> None:
+    """Make sure that the service would take a version."""
+    manifest = registry.read(version)
+    for name in manifest.served_files:
+        registry.read_file(manifest, name)
 
 
 def _describe_promotion(champion: str | None, version: str, grounds: Grounds | None) -> Move:

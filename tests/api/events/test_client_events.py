@@ -39,6 +39,8 @@ def test_both_clients_score_by_events(start_service: StartService, event_version
         assert asyncio.run(ask_async()) == answer
         assert (answer.customer_id, answer.snapshot_date, len(answer.reasons)) == (7, DAY, 2)
         assert (answer.events.used, answer.events.dropped) == (2, {})
+        parts = (answer, answer.events, answer.decision, answer.input_quality, *answer.reasons)
+        assert [part.model_extra for part in parts] == [{}] * 6  # all that the service says has a name and a type
         with pytest.raises(Refused) as refused:
-            client.predict_events({"events": events, "as_of": date(2024, 12, 1)})
+            client.predict_events({**customer, "as_of": date(2024, 12, 1)})
     assert (refused.value.status, refused.value.error) == (422, "NotAtRisk")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from event_versions import DAY
 
+from churn_mlops.config.settings import ArtifactsSettings, Settings
 from churn_mlops.registry.manifest import EVENT_PROGRAM
 from churn_mlops.registry.reading import Registry
 from churn_mlops.registry.writing import register
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from event_versions import EventVersion
 
-    from churn_mlops.config.settings import Settings
+    from churn_mlops.registry.manifest import Manifest
 
     Ask = Callable[..., httpx.Response]
     StartService = Callable[..., tuple[subprocess.Popen[bytes], str, Path]]
@@ -116,7 +117,7 @@ def test_without_a_day_it_is_today(ask_events: Ask) -> None:
     events = [{"type": "login", "time": str(today - timedelta(days=1))}, {"type": "login", "time": f"{today}T00:00:00"}]
     found = ask_for(ask_events, {"events": events})
     assert found["snapshot_date"] in (str(today), str(today + timedelta(days=1)))  # midnight may have come
-    assert found["events"]["received"] == 2
+    assert found["events"]["used"] == 1 + (found["snapshot_date"] > str(today))
     tomorrow = ask_for(ask_events, {"events": events, "as_of": str(today + timedelta(days=1))})
     assert tomorrow["events"]["used"] == 2
 
@@ -173,25 +174,80 @@ def test_a_version_of_a_table_says_what_to_ask_instead(ask: Ask) -> None:
     assert "ask /predict" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("sent", [{}, {"customer": None}, {"customer": {}}])
+def test_a_customer_whose_attributes_are_not_sent_is_refused(
+    event_version: EventVersion, serve_settings: Callable[[Settings], Ask], sent: dict[str, Any]
+) -> None:
+    """As /predict refuses one of whom too much is missing; null is sent: nobody knows it, as of some in the log."""
+    ask = serve_settings(event_version.settings())
+    request = event_version.request(next(iter(event_version.rows)))
+    del request["customer"]
+    answer = ask("POST", "/predict/events", json=request | sent)
+    assert (answer.status_code, answer.json()["error"], answer.json()["fields"]) == (
+        422,
+        "EventsRefused",
+        ["customer.plan"],
+    )
+    assert answer.json()["detail"] == (
+        "1 of 1 attributes of 'customer' are absent (100%); at most 50% may be: plan. One that nobody knows is sent as "
+        "null."
+    )
+    answered = ask_for(ask, request | {"customer": {"plan": None}})
+    assert "plan" in answered["input_quality"]["missing"]
+
+
+@pytest.mark.parametrize(
+    ("written", "broken", "said"),
+    [
+        (b"GROUP BY", b"GROUP OF", "SQLite cannot run its event program (OperationalError)."),
+        (b'"steps":[', b'"stops":[', f"{EVENT_PROGRAM} cannot be read ("),
+        (
+            b'"time_zone":"UTC"',
+            b'"time_zone":"Mars"',
+            "its event program names the time zone 'Mars', which is not known.",
+        ),
+    ],
+)
+def test_a_program_that_cannot_be_run_is_refused(
+    event_version: EventVersion,
+    serve_settings: Callable[[Settings], Ask],
+    tmp_path: Path,
+    written: bytes,
+    broken: bytes,
+    said: str,
+) -> None:
+    """When the version is loaded, by reading it and running it once."""
+    files = read_files(event_version)
+    assert written in files[EVENT_PROGRAM]
+    broken_files = {**files, EVENT_PROGRAM: files[EVENT_PROGRAM].replace(written, broken)}
+    register(Registry(tmp_path), read_manifest(event_version), broken_files)
+    answer = serve_settings(Settings(artifacts=ArtifactsSettings(path=tmp_path)))("GET", "/ready")
+    assert (answer.status_code, answer.json()["error"]) == (503, "VersionRefused")
+    assert said in answer.json()["detail"]
+
+
 def test_a_program_that_was_changed_is_refused(
     event_version: EventVersion, serve_settings: Callable[[Settings], Ask], tmp_path: Path
 ) -> None:
-    """By its hash; and one that was registered broken, by running it once."""
-    registry = Registry(event_version.artifacts)
-    manifest = registry.read(event_version.version)
-    files = {name: registry.read_file(manifest, name) for name in manifest.files}
-    for place, broken in enumerate((files[EVENT_PROGRAM].replace(b"GROUP BY", b"GROUP OF"), b'{"steps": []}')):
-        root = tmp_path / str(place)
-        register(Registry(root), manifest, {**files, EVENT_PROGRAM: broken})
-        answer = serve_settings(event_version.settings().model_copy(update={"artifacts": _at(root)}))("GET", "/ready")
-        assert (answer.status_code, answer.json()["error"]) == (503, "VersionRefused")
-        assert EVENT_PROGRAM in answer.json()["detail"] or "event program" in answer.json()["detail"]
+    """By its hash, though it could be run."""
+    registry = Registry(tmp_path)
+    version = register(registry, read_manifest(event_version), read_files(event_version)).version
+    with (registry.models / version / EVENT_PROGRAM).open("ab") as file:
+        file.write(b"\n")
+    answer = serve_settings(Settings(artifacts=ArtifactsSettings(path=tmp_path)))("GET", "/ready")
+    assert (answer.status_code, answer.json()["error"]) == (503, "VersionRefused")
+    assert f"the sha256 of {EVENT_PROGRAM} is not the one" in answer.json()["detail"]
 
 
-def _at(root: Path) -> Any:
-    from churn_mlops.config.settings import ArtifactsSettings
+def read_manifest(event_version: EventVersion) -> Manifest:
+    """Read the manifest of the version."""
+    return Registry(event_version.artifacts).read(event_version.version)
 
-    return ArtifactsSettings(path=root)
+
+def read_files(event_version: EventVersion) -> dict[str, bytes]:
+    """Read the files of the version."""
+    manifest = read_manifest(event_version)
+    return {name: Registry(event_version.artifacts).read_file(manifest, name) for name in manifest.files}
 
 
 def test_the_document_describes_the_log(ask_events: Ask, event_version: EventVersion) -> None:
@@ -209,7 +265,7 @@ def test_the_document_describes_the_log(ask_events: Ask, event_version: EventVer
 def test_a_real_process_answers_and_counts(start_service: StartService, event_version: EventVersion) -> None:
     """Many at a time, with few events and many, beside /predict; each by its own template in the metrics."""
     _, url, _ = start_service(event_version.artifacts)
-    few = {"as_of": str(DAY), "events": [{"type": "login", "time": "2024-09-30"}]}
+    few = {"as_of": str(DAY), "events": [{"type": "login", "time": "2024-09-30"}], "customer": {"plan": "basic"}}
     customer = max(event_version.rows, key=lambda customer: len(event_version.events[customer]))
     many = event_version.request(customer)
     assert len(json.dumps(many)) > 20_000
@@ -237,7 +293,8 @@ app = create_app(Settings(artifacts=ArtifactsSettings(path=Path(sys.argv[1]))))
 
 async def compute():
     async with app.router.lifespan_context(app):
-        body = json.dumps({"as_of": "2024-10-01", "events": [{"type": "login", "time": "2024-09-30"}]}).encode()
+        events = [{"type": "login", "time": "2024-09-30"}]
+        body = json.dumps({"as_of": "2024-10-01", "events": events, "customer": {"plan": "basic"}}).encode()
         return len(app.state.served.event_scoring.compute(body).customer["features"])
 
 print(json.dumps([asyncio.run(compute()), sorted(set(json.loads(sys.argv[2])) & set(sys.modules))]))

@@ -32,6 +32,8 @@ from churn_mlops.api.responses import ErrorAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from event_versions import EventVersion
+
     StartService = Callable[..., tuple[subprocess.Popen[bytes], str, Path]]
     ReadLog = Callable[[Path], list[dict[str, Any]]]
 
@@ -40,6 +42,7 @@ EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES", "10"))
 SEED: Final = int(os.environ.get("FUZZ_SEED", "1"))
 TIMEOUT_SECONDS: Final = 20
 
+EVENTS: Final = "/predict/events"
 PATHS: Final = ("/predict", "/predict/batch", INFER)
 BY_CONNECTION: Final = {400, 431}
 """What is answered to what is no request of HTTP, or one with too long headers: to any address."""
@@ -150,10 +153,30 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+def read_examples(operation: dict[str, Any]) -> list[Good]:
+    """Read the requests that the document shows of an operation."""
+    shown = {
+        kind: content["example"]
+        for kind, content in operation["requestBody"]["content"].items()
+        if content.get("example")
+    }
+    return [
+        Good(body.encode() if isinstance(body, str) else to_json(body), [(b"content-type", kind.encode())])
+        for kind, body in shown.items()
+    ]
+
+
+def write_binary(good: Good) -> Good:
+    """Write a request with its tensors in binary form."""
+    binary = to_binary(json.loads(good.text))
+    length = int(binary["headers"][HEADER_LENGTH])
+    return Good(binary["content"][:length], [], binary["content"][length:])
+
+
 @st.composite
 def requests(draw: st.DrawFn, good: dict[str, list[Good]]) -> Sent:
     """Make requests that begin as good ones."""
-    path = draw(st.sampled_from(PATHS))
+    path = draw(st.sampled_from(list(good)))
     kind = draw(st.sampled_from(good[path]))
     body, headers = kind.write(draw(texts(kind)))
     coding = draw(st.sampled_from([b"", b"", *COMPRESSIONS]))
@@ -172,15 +195,22 @@ def send(address: str, request: bytes) -> tuple[int, str, bytes]:
         return answer.status, answer.headers.get("content-type", ""), answer.read()
 
 
-@pytest.mark.parametrize("needs_key", [False, True])
+@pytest.mark.parametrize(("of_events", "needs_key"), [(False, False), (False, True), (True, False)])
 def test_what_the_document_says_is_so(
-    start_service: StartService, sample_artifacts: Path, tmp_path: Path, read_log: ReadLog, needs_key: bool
+    start_service: StartService,
+    sample_artifacts: Path,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    read_log: ReadLog,
+    of_events: bool,
+    needs_key: bool,
 ) -> None:
     """Schemathesis finds nothing, by all of its checks, in what it makes from the document to fit it and not to."""
     key, hashed = create_key()
     # which customers lack too many features is not for a schema to say: here nobody does
     variables = {"CHURN_MLOPS__SERVING__MAX_MISSING_SHARE": "1"} | ({KEYS_VARIABLE: hashed} if needs_key else {})
-    process, address, log = start_service(sample_artifacts, **variables)
+    artifacts = request.getfixturevalue("event_version").artifacts if of_events else sample_artifacts
+    process, address, log = start_service(artifacts, **variables)
     headers = {"X-API-Key": key} if needs_key else {}
     document = httpx.get(f"{address}/openapi.json", headers=headers).json()
     command: list[str | Path] = [
@@ -201,22 +231,26 @@ def test_what_the_document_says_is_so(
     assert not [line for line in read_log(log) if line["level"] == "ERROR"]
 
 
+@pytest.mark.parametrize("asked", [PATHS, (EVENTS,)], ids=["table", "events"])
 def test_any_bytes_are_answered_as_documented(
-    start_service: StartService, sample_artifacts: Path, read_log: ReadLog
+    start_service: StartService,
+    sample_artifacts: Path,
+    request: pytest.FixtureRequest,
+    read_log: ReadLog,
+    asked: tuple[str, ...],
 ) -> None:
     """Bytes, nearly good bodies and odd headers get a score or an error body, with a status that is documented."""
-    process, address, log = start_service(sample_artifacts)
+    version: EventVersion | None = request.getfixturevalue("event_version") if EVENTS in asked else None
+    process, address, log = start_service(version.artifacts if version else sample_artifacts)
     paths = httpx.get(f"{address}/openapi.json").json()["paths"]
-    described = {path: paths[path.replace("/churn/", "/{model_name}/")]["post"] for path in PATHS}
-    good: dict[str, list[Good]] = {path: [] for path in PATHS}
-    for path in PATHS:
-        for kind, content in described[path]["requestBody"]["content"].items():
-            if body := content.get("example"):
-                written = body.encode() if isinstance(body, str) else to_json(body)
-                good[path].append(Good(written, [(b"content-type", kind.encode())]))
-    binary = to_binary(json.loads(good[INFER][0].text))
-    length = int(binary["headers"][HEADER_LENGTH])
-    good[INFER].append(Good(binary["content"][:length], [], binary["content"][length:]))
+    described = {path: paths[path.replace("/churn/", "/{model_name}/")]["post"] for path in asked}
+    good = {path: read_examples(operation) for path, operation in described.items()}
+    if INFER in good:
+        good[INFER].append(write_binary(good[INFER][0]))
+    if version:
+        events = version.events
+        customer = min(version.rows, key=lambda customer: len(events[customer]))
+        good[EVENTS].append(Good(to_json(version.request(customer)), good[EVENTS][0].headers))
     statuses = set()
 
     @seed(SEED)

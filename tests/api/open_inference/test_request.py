@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from churn_mlops.api.open_inference.messages import InferRequest
 
-ROWS = 9000
+ROWS, LISTS = 9000, 100
 
 
 def finish(work: Generator[None, None, InferRequest]) -> tuple[InferRequest, int]:
@@ -51,7 +52,7 @@ def test_a_long_request_is_what_it_is(value: object, indent: int | None) -> None
         "outputs": [{"name": "reasons"}],
     }
     body = json.dumps(request | {"parameters": {"x": "y" * (1 << 17)}}, indent=indent).encode()
-    read, turns = finish(read_request(body, ROWS))
+    read, turns = finish(read_request(body, ROWS, LISTS))
     expected = REQUEST.validate_json(body)
     for tensors in (read["inputs"], expected["inputs"]):
         for each in tensors:
@@ -63,7 +64,7 @@ def test_a_long_request_is_what_it_is(value: object, indent: int | None) -> None
 def test_a_column_may_be_nested() -> None:
     """Values of a tensor of shape [rows, 1] come as those of one of shape [rows]."""
     values: list[Any] = [[place] for place in range(ROWS)] + ["x" * (1 << 17)]
-    read, _ = finish(read_request(json.dumps({"inputs": [tensor("a", values)]}).encode(), 10_000))
+    read, _ = finish(read_request(json.dumps({"inputs": [tensor("a", values)]}).encode(), 10_000, LISTS))
     assert read["inputs"][0]["data"] == [*range(ROWS), values[-1]]
 
 
@@ -77,11 +78,15 @@ LONG = b'{"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [%b
         (LONG % (b"[" + b"1," * 2_000_000 + b"1]", b""), "A value of 'data' has more than 262,144 bytes"),
         (LONG % (b'"' + b"x" * 4_000_000 + b'"', b""), "A value of 'data' has more than 262,144 bytes"),
         (LONG % (b"1", b',"parameters": {"x": [' + b"1," * 2_000_000 + b"1]}"), "bytes beside its tensors' 'data'"),
-        (b'{"inputs": [' + b'{"data": []},' * 300_000 + b"{}]}", "bytes beside its tensors' 'data'"),
+        (b'{"inputs": [' + b'{"data": []},' * 300_000 + b"{}]}", "The request has more than 100 lists under 'data'."),
+        (
+            b'{"inputs": [' + b'{"data": [], "x": "%b"},' % (b"x" * 4000) * 90 + b"{}]}",
+            "bytes beside its tensors' 'data'",
+        ),
         (b"x" * 4_000_000, "bytes beside its tensors' 'data'"),
         (LONG % (b"1," * 9000 + b'"%b"' % (b"x" * 200_000) + b",]", b""), "trailing comma at line 1 column 218073"),
-        (LONG % (b"1," * 9000 + b'"%b"' % (b"x" * 200_000), b",}"), "The body is not valid JSON: "),
-        (LONG % (b'"%b"' % (b"x" * 200_000), b',"id": "7'), "The body is not valid JSON: "),
+        (LONG % (b"1," * 9000 + b'"%b"' % (b"x" * 200_000), b",}"), "The body is not valid JSON: trailing comma."),
+        (LONG % (b'"%b"' % (b"x" * 200_000), b',"id": "7'), "The body is not valid JSON: EOF while parsing a string."),
     ],
 )
 def test_no_request_is_parsed_at_once(body: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +99,25 @@ def test_no_request_is_parsed_at_once(body: bytes, said: str, monkeypatch: pytes
 
     monkeypatch.setattr(json_slices, "from_json", parse)
     with pytest.raises(MalformedRequest) as refused:
-        finish(read_request(body, 10_000))
+        finish(read_request(body, 10_000, LISTS))
     assert said in str(refused.value)
     assert max(parsed) <= (1 << 18) + 100
+
+
+def test_a_long_request_has_as_many_lists_as_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more is refused; and what stands for them is another text in every request."""
+    marks: list[str] = []
+
+    def make_mark(size: int) -> str:
+        marks.append(token_hex(size))
+        return marks[-1]
+
+    monkeypatch.setattr("churn_mlops.api.open_inference.request.token_hex", make_mark)
+    tensors = [tensor(str(place), [place]) for place in range(LISTS)]
+    filled = {"inputs": tensors, "parameters": {"x": "y" * (1 << 17)}}
+    read, _ = finish(read_request(json.dumps(filled).encode(), ROWS, LISTS))
+    assert [each["data"] for each in read["inputs"]] == [[place] for place in range(LISTS)]
+    over = {**filled, "inputs": [*tensors, tensor("one more", [1])]}
+    with pytest.raises(MalformedRequest, match=rf"^The request has more than {LISTS} lists under 'data'\.$"):
+        finish(read_request(json.dumps(over).encode(), ROWS, LISTS))
+    assert len({*marks}) == 2

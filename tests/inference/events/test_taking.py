@@ -108,6 +108,8 @@ def test_customers_and_cancellations_become_rows() -> None:
     taker = EventTaker(make_program())
     assert taker.take_customer({"seats": 5.0, "plan": "basic"}) == [(0, midnight(SNAPSHOT) - 1, "basic", 5)]
     assert taker.take_customer({}) == [(0, midnight(SNAPSHOT) - 1, None, None)]
+    for seats in (10**400, 1e300, 2**63):
+        assert taker.take_customer({"seats": seats})[0][3] is None  # no column of the engine holds it
     one = event("2024-03-30", known_time="2024-03-01")
     before = midnight(SNAPSHOT) - 86_400_000_000
     assert taker.take_cancellations([one, event("2024-03-30")], DAY) == [(0, before, before)] * 2

@@ -30,6 +30,9 @@ HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 _PART_ROWS: Final = 256
 """So many rows are encoded, or answered, without letting another request in, and scored without a thread."""
 
+_SPARE_LISTS: Final = 100
+"""How many lists called "data" a request may have beside one for each input: in parameters, or by mistake."""
+
 
 async def infer(
     served: ServedModel, settings: ServingSettings, turns: Turns, body: bytes, header_length: str | None
@@ -42,7 +45,8 @@ async def infer(
         InvalidParameter: the number of reasons is none.
     """
     json, binary = split_body(body, header_length)
-    request = await turns.take(read_request(json, settings.max_batch_rows))
+    most_lists = len(served.tensors.inputs) + _SPARE_LISTS
+    request = await turns.take(read_request(json, settings.max_batch_rows, most_lists))
     parameters = request.get("parameters") or {}
     reasons = _count_reasons(parameters, settings.reasons)
     outputs = _select_outputs(served, request)

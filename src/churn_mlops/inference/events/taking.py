@@ -200,13 +200,15 @@ def _write_text(value: Any) -> str | None:
 def _to_number(value: Any) -> Cell:
     try:
         return None if value is None else float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def _to_whole(value: Any) -> Cell:
     number = _to_number(value)
-    return int(number) if isinstance(number, float) and number.is_integer() else number
+    if not isinstance(number, float) or not number.is_integer():
+        return number
+    return int(number) if abs(number) < 2**63 else None
 
 
 _CASTS: Final[dict[str, Callable[[Any], Cell]]] = {
