@@ -200,8 +200,9 @@ class Spark(Engine):
 
     def read_csv(self, path: str, delimiter: str) -> ir.Table:
         """Open CSV files."""
-        # a quote within quotes is written twice, which Spark would not expect
-        return self.connection.read_csv(path, header=True, sep=delimiter, inferSchema=False, escape='"')
+        # Spark would expect neither that a quote within quotes is written twice, nor that there are line breaks within
+        # them, for which it does not split files
+        return self.connection.read_csv(path, header=True, sep=delimiter, inferSchema=False, escape='"', multiLine=True)
 
     def read_json(self, path: str) -> ir.Table:
         """Open JSON lines."""
@@ -214,7 +215,7 @@ class Spark(Engine):
         return kept
 
     def batches(self, table: ir.Table) -> pa.RecordBatchReader:
-        """Compute a table and give it batch by batch."""
+        """Compute a table and give it batch by batch; all of it comes into this process's memory first."""
         return table.to_pyarrow_batches(chunk_size=BATCH_ROWS)
 
     def frame(self, table: ir.Table) -> Any:
@@ -256,7 +257,10 @@ def open_engine(settings: EngineSettings, spark: SparkSettings) -> Iterator[Engi
 def _open_duckdb(settings: EngineSettings) -> Iterator[Engine]:
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="churn-mlops-", dir=settings.temp_directory) as folder:
+    parent = settings.temp_directory
+    if parent is not None and not parent.is_dir():
+        raise DataError(f"engine.temp_directory is {str(parent)!r}, which is no folder that is there.")
+    with tempfile.TemporaryDirectory(prefix="churn-mlops-", dir=parent) as folder:
         try:
             connection = ibis.duckdb.connect(
                 database=settings.database or ":memory:",

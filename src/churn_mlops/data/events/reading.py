@@ -47,7 +47,7 @@ def open_table(
             return engine.keep(engine.read_csv(source.path, delimiter))  # text is parsed once, not at every look
         return engine.keep(engine.read_json(source.path))
     except Exception as error:
-        raise DataFileError(Path(source.path), f"{' '.join(str(error).split())[:300]}") from error
+        raise DataFileError(source.path, f"{' '.join(str(error).split())[:300]}") from error
 
 
 def _find_ending(path: str) -> tuple[str, bool]:
