@@ -266,3 +266,38 @@ def test_all_kinds_of_files_give_the_same_events(duckdb_engine: Engine, tmp_path
     assert events["type"].tolist() == ["login", "purchase"]
     assert events["at"].tolist() == [1717030923500000, 1717117200000000]
     assert events["amount"].tolist()[1] == 5_500_000
+
+
+def test_lines_that_are_no_rows_are_rejected(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Too few fields and too many: they are counted, written as they stand in the file, and the others are used."""
+    lines = [
+        "customer_id,time,type,amount,known_time",
+        "anna,2024-05-30,login,,2024-05-30",
+        "ben,2024-05-30,login",
+        'cleo,2024-05-30,login,1,2024-05-30,"more, of it"',
+        ",2024-05-30,login,,2024-05-30",
+        '"dora\nde",2024-05-30,login,,2024-05-30',
+    ]
+    (tmp_path / "log.csv").write_text("\n".join([*lines, ""]))
+    log = check(duckdb_engine, log_settings(tmp_path / "log.csv"), tmp_path / "rejects.csv")
+    assert log.rejected == {"the line is no row of the table": 2, "'customer_id' is missing": 1}
+    assert (log.rows_read, log.rows_used, duckdb_engine.count(log.events)) == (5, 2, 2)
+    with log.rejects.open() as file:
+        written = [row["customer_id"] for row in csv.DictReader(file) if row["reason"].startswith("the line")]
+    assert sorted(written) == lines[2:4]
+
+
+def test_a_log_of_lines_that_are_no_rows_is_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """With their number, and where they are."""
+    (tmp_path / "log.csv").write_text("customer_id,time,type,amount,known_time\nanna\nben\n")
+    with pytest.raises(DataError, match=r"\(2 because the line is no row of the table\)\. They are in "):
+        check(duckdb_engine, log_settings(tmp_path / "log.csv"), tmp_path / "rejects.csv")
+    assert (tmp_path / "rejects.csv").read_text().count("the line is no row of the table") == 2
+
+
+def test_a_line_of_a_table_beside_the_log_must_be_a_row(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Nobody would look for its customer among the rejected events."""
+    (tmp_path / "customers.csv").write_text("customer_id,plan\nanna,plus\nben\n")
+    data = {"customers": {"path": str(tmp_path / "customers.csv")}}
+    with pytest.raises(DataError, match=r"customers\.csv: line 3 is no row of the table, .*: 'ben'$"):
+        checked(duckdb_engine, tmp_path, [GOOD], data=data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ from churn_mlops.data.events.meaning import (
     read_rows,
     read_text,
 )
-from churn_mlops.data.events.reading import open_table
+from churn_mlops.data.events.reading import open_log
 from churn_mlops.data.events.rejected import write_rejected
 from churn_mlops.errors import DataError
 
@@ -47,6 +47,7 @@ _KEY: Final = "_key"
 _DUPLICATE: Final = "the row was written twice"
 _NO_AMOUNT: Final = -(2**63)
 """Comes before every amount there can be."""
+_MALFORMED: Final = "the line is no row of the table"
 _UNKNOWN: Final = "the customer is not in data.customers"
 
 
@@ -110,9 +111,13 @@ def check_events(
         DataError: the log cannot be read, lacks a column, or has no event that can be used; why is then written too.
     """
     chosen = settings.events
-    rows = _Rows(engine, open_table(engine, chosen, settings.delimiter, "data.events"), chosen, now, known)
+    raw, malformed = open_log(engine, chosen, settings.delimiter, "data.events")
+    rows = _Rows(engine, raw, chosen, now, known)
     counts = rows.count()
     left_out = [rows.select_rejected(counts)] if counts.rejected else []
+    if malformed is not None:
+        left_out.append(rows.show_lines(malformed))
+        counts = counts.with_lines(engine.count(malformed))
     if not counts.types:
         raise _refuse(engine, chosen.name, counts, rejects, left_out)
     duplicates = _find_duplicates(rows, counts)
@@ -171,6 +176,10 @@ class _Counts:
     first: int
     last: int
     as_written: bool
+
+    def with_lines(self, number: int) -> _Counts:
+        """Count lines that are no rows, too."""
+        return replace(self, rows=self.rows + number, rejected=_by_number(self.rejected | {_MALFORMED: number}))
 
 
 @dataclass(frozen=True)
@@ -278,6 +287,12 @@ class _Rows:
         own = {name: marked[f"raw_{place}"].cast(dt.string) for place, name in enumerate(self.raw.columns)}
         return marked.select(marked[_REASON].name(find_free_name("reason", own)), **own)
 
+    def show_lines(self, malformed: ir.Table) -> ir.Table:
+        """Give lines that are no rows as rejected rows are written: the whole line in the first column."""
+        first, *others = self.raw.columns
+        reason = {find_free_name("reason", self.raw.columns): ibis.literal(_MALFORMED)}
+        return malformed.select(**reason, **{first: malformed.line}, **dict.fromkeys(others, ibis.null(dt.string)))
+
     def _read(self, raw: ir.Table) -> Meaning:
         return read_rows(self.engine, raw, self.chosen, self._now)
 
@@ -314,7 +329,7 @@ class _Rows:
         accepted = next((group for group in by_fault if group["fault"] == len(reasons)), None)
         return _Counts(
             rows=sum(int(group["rows"]) for group in by_fault),
-            rejected=dict(sorted(rejected.items(), key=lambda each: (-each[1], each[0]))),
+            rejected=_by_number(rejected),
             faults=frozenset(group["fault"] for group in by_fault if group["fault"] < len(reasons) - 1),
             has_unknown=any(group["fault"] == len(reasons) - 1 for group in by_fault),
             types={
@@ -326,6 +341,10 @@ class _Rows:
             last=accepted["last"] if accepted else 0,
             as_written=accepted is not None and not accepted["differs"],
         )
+
+
+def _by_number(rejected: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(rejected.items(), key=lambda each: (-each[1], each[0])))
 
 
 def _find_duplicates(rows: _Rows, counts: _Counts) -> _Duplicates | None:
