@@ -22,6 +22,8 @@ from benchmarks.table import show
 from churn_mlops.registry.reading import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.comparison import Comparison
 
 DRAWN_ROWS: Final = 1_000_000
@@ -36,6 +38,8 @@ def main() -> None:
     options.add_argument("--folder", type=Path, help="keeps customers and model for the next time")
     options.add_argument("--only", choices=["prepare", "ours"], help="do not run the other")
     chosen = options.parse_args()
+    if chosen.rows > DRAWN_ROWS and chosen.rows % DRAWN_ROWS:
+        options.error(f"--rows is {chosen.rows:,}; up to {DRAWN_ROWS:,} any number will do, above it its multiples")
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         customers = prepare(folder, chosen.rows)
@@ -47,9 +51,7 @@ def main() -> None:
         ]
         rounds = take_in_turn(measures[: 1 if chosen.only else 2], chosen.rounds)
     if not chosen.only:
-        pairs = [[chosen.rows / sum(one.seconds.values()) for one in of_round] for of_round in rounds]
-        name = f"{chosen.rows:,} rows x 30 features, 3 reasons"
-        show([summarise(name, "rows/s", pairs, "predict_proba on pandas chunks", "at least 3")])
+        show([_summarise(chosen.rows, rounds, "at least 3")])
 
 
 def measure() -> list[Comparison]:
@@ -59,9 +61,7 @@ def measure() -> list[Comparison]:
         folder = Path(temporary)
         customers = prepare(folder, rows)
         rounds = take_in_turn([lambda: run_ours(folder, customers), lambda: run_other(folder, customers)], 1)
-    pairs = [[rows / sum(one.seconds.values()) for one in of_round] for of_round in rounds]
-    name = f"{rows:,} rows x 30 features, 3 reasons"
-    return [summarise(name, "rows/s", pairs, "predict_proba on pandas chunks")]
+    return [_summarise(rows, rounds)]
 
 
 def prepare(folder: Path, rows: int) -> Path:
@@ -99,6 +99,12 @@ def run_other(folder: Path, customers: Path) -> Run:
     estimator = registry.models / registry.champion() / "model.joblib"
     command = [sys.executable, "-m", "benchmarks.peers.predict_proba", str(customers), str(estimator)]
     return run([*command, str(folder / "probabilities.parquet")], {})
+
+
+def _summarise(rows: int, rounds: Sequence[Sequence[Run]], wanted: str = "") -> Comparison:
+    pairs = [[rows / sum(one.seconds.values()) for one in of_round] for of_round in rounds]
+    name = f"{rows:,} rows x 30 features, 3 reasons"
+    return summarise(name, "rows/s", pairs, "predict_proba on pandas chunks", wanted)
 
 
 def _artifacts(folder: Path) -> dict[str, str]:

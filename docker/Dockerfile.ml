@@ -37,6 +37,7 @@ RUN find /spark \
 
 # --- Java: the modules that Spark asks for, of the distribution's own ---
 FROM ${BASE} AS java
+# Not pinned: the distribution has one version of each, and the next security fix would break the build.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && mkdir -p /usr/share/man/man1 \
@@ -109,5 +110,6 @@ FROM runtime AS ml-1
 COPY --link --from=spark /spark /
 COPY --link --from=java /opt/java /opt/java
 ENV JAVA_HOME=/opt/java PATH=/opt/java/bin:$PATH
+# Without a tag: one of the two stages above, and no image of a registry.
 # hadolint ignore=DL3006
 FROM ml-${SPARK}

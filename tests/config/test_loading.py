@@ -160,6 +160,8 @@ def test_a_label_is_read_as_it_stands_in_the_table(write_config: WriteConfig, te
         ("data: {delimiter: é}", ["data.delimiter is 'é'", "one ASCII character"]),
         ("data: {delimiter: '\"'}", ["data.delimiter is '\"'", "no quote"]),
         ('data: {delimiter: "\\n"}', ["data.delimiter is '\\n'", "no quote or line break"]),
+        ("data: {events: {earliest: 1822-12-31}}", ["data.events.earliest is", "greater than or equal to 1823-01-01"]),
+        ("churn: {event_types: [other]}", ["churn.event_types is ['other']", "should not name 'other'"]),
         ("data: {rare_category_rows: 0}", ["data.rare_category_rows is 0", "greater than or equal to 1"]),
         ("training: {folds: five}", ["training.folds is 'five'", "integer"]),
         ("training: {folds: 2.5}", ["training.folds is 2.5", "integer"]),

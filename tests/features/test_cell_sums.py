@@ -62,6 +62,19 @@ def test_who_leaves_in_the_lead_days_has_no_outcome(duckdb_engine: Engine, tmp_p
     assert outcomes.isna().to_dict()["lead"]
 
 
+@pytest.mark.parametrize("lead_days", [0, 7])
+def test_who_had_left_without_it_being_known_has_no_outcome(
+    duckdb_engine: Engine, tmp_path: Path, lead_days: int
+) -> None:
+    """Nobody knew at the snapshot, so he is at risk; he neither stayed nor left in the horizon."""
+    data = cancelled(tmp_path, gone=(-3, 1), later=(-3, 60), left=(9, 50))
+    churn = {"definition": "cancellation", "lead_days": lead_days}
+    log = [event(name, -5) for name in ("gone", "later", "left", "stays")]
+    outcomes = rows_of(duckdb_engine, tmp_path, log, data=data, churn=churn)["churned_30d"]
+    assert outcomes.isna().to_dict() == {"gone": True, "later": True, "left": False, "stays": False}
+    assert outcomes.drop(["gone", "later"]).to_dict() == {"left": True, "stays": False}
+
+
 def test_an_attribute_is_the_latest_that_was_known(duckdb_engine: Engine, tmp_path: Path) -> None:
     """Of events of one day and type; what became known too late says nothing yet."""
     log = [

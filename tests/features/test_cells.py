@@ -38,3 +38,11 @@ def test_every_window_ends_at_an_edge_and_no_interval_is_longer_than_its_bits() 
         offsets = (-365, -60, -30, -14, -7, 0, 3, 33, 93)
         assert {to_day(snapshot) + offset for offset in offsets} <= set(edges)
     assert all(0 < end - begin <= 60 for begin, end in pairwise(edges))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "types"), [(2, ("login", "usage", "other")), (("other", "usage"), ("usage", "other"))]
+)
+def test_a_type_called_other_counts_with_the_rest(wanted: int | tuple[str, ...], types: tuple[str, ...]) -> None:
+    """However frequent it is, and whether it is named: there is one of that name."""
+    assert choose_types({"other": 10, "login": 9, "usage": 5}, ChurnSettings(), wanted) == types

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -105,11 +105,25 @@ def test_a_day_counts_once_however_its_events_became_known(duckdb_engine: Engine
 
 
 def test_a_log_may_begin_before_1970(duckdb_engine: Engine, tmp_path: Path) -> None:
-    """Its days are days like others."""
-    log = [event("anna", -20_000.5), event("anna", -1.5), event("emil", 31)]
-    settings = log_settings(write_log(tmp_path / "log.parquet", log), events={"earliest": "1960-01-01"})
+    """Its days are days like others, and the latest attribute is the latest."""
+    days = {-20_000.5: "basic", -19_900.5: "plus", -19_950.5: "gold", -1.5: None}
+    log = [event("anna", day) | {"plan": plan} for day, plan in days.items()] + [event("emil", 31) | {"plan": None}]
+    settings = log_settings(
+        write_log(tmp_path / "log.parquet", log), events={"earliest": "1960-01-01", "attributes": ["plan"]}
+    )
     rows = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
     assert rows.loc["anna", "tenure_days"] == pytest.approx(20_000.5)
+    assert rows.loc["anna", "active_days_30d"] == 1
+    assert rows.loc["anna", "plan"] == "plus"
+
+
+def test_the_earliest_day_there_can_be_is_a_day_like_others(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """The first that data.events.earliest takes."""
+    first = (date(1823, 1, 1) - SNAPSHOT).days
+    log = [event("anna", first), event("anna", -1.5), event("emil", 31)]
+    settings = log_settings(write_log(tmp_path / "log.parquet", log), events={"earliest": "1823-01-01"})
+    rows = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
+    assert rows.loc["anna", "tenure_days"] == -first
     assert rows.loc["anna", "active_days_30d"] == 1
 
 

@@ -100,6 +100,10 @@ TEXTS = (
     "2,2024-05-20,ticket,1e3,2024-05-21\n"
     "2,2024,login,1,2024-05-21\n"
     "3,2024-05-29 12:00:00,purchase,many,2024-05-29 12:00:00\n"
+    '"4 ""the fourth"", again",2024-05-30,login,,2024-05-30\n'
+    '"5\nof two lines",2024-05-30,login,,2024-05-30\n'
+    "6,2024-05-30,login\n"  # two fields too few, and one too many
+    "7,2024-05-30,login,,2024-05-30,more\n"
     "1,2024-07-30,login,,2024-07-30\n"
 )
 
@@ -108,7 +112,7 @@ TEXTS = (
 def test_texts_and_time_zones_are_read_the_same(
     duckdb_engine: Engine, spark_engine: Engine, tmp_path: Path, zone: str
 ) -> None:
-    """Times with and without a zone, numbers as texts, and what is neither."""
+    """Times with and without a zone, numbers as texts, and what is neither; quotes and line breaks within quotes."""
     path = tmp_path / "log.csv"
     path.write_text(TEXTS)
     chosen = log_settings(path, events={"time_zone": zone})
@@ -116,9 +120,11 @@ def test_texts_and_time_zones_are_read_the_same(
         build(engine, chosen, tmp_path / f"{name}.csv") for name, engine in (("d", duckdb_engine), ("s", spark_engine))
     ]
     assert_same(*built)
+    assert {'4 "the fourth", again', "5\nof two lines"} <= set(built[0]["customer_id"])
     rejected = [sorted((tmp_path / f"{name}.csv").read_text().splitlines()) for name in "ds"]
     assert rejected[0] == rejected[1]
-    assert len(rejected[0]) > 3
+    assert sum(line.startswith('"the line is no row of the table"') for line in rejected[0]) == 2
+    assert len(rejected[0]) > 5
 
 
 def test_late_events_and_attributes_are_the_same(duckdb_engine: Engine, spark_engine: Engine, tmp_path: Path) -> None:

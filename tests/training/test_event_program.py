@@ -70,7 +70,8 @@ def compute(
 
 
 def assert_same(found: Mapping[str, Any], row: Mapping[Any, Any]) -> None:
-    """Compare features: texts to the letter, numbers to 1e-9."""
+    """Compare features, all that the engine has: texts to the letter, numbers to 1e-9."""
+    assert set(found) == set(row) - {"customer_id", "snapshot_date"}
     wrong = {
         name: (value, row[name])
         for name, value in found.items()
@@ -224,6 +225,25 @@ def test_what_sqlite_cannot_say_is_refused(duckdb_engine: Engine, tmp_path: Path
     configured = log_settings(write_log(tmp_path / "log.parquet", log), features=wide)
     with pytest.raises(NotCompilable, match="more than the 1,900 that SQLite"):
         Built(duckdb_engine, configured, tmp_path, [SNAPSHOT])
+
+
+def test_what_sqlite_refuses_to_run_is_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """So many types that a query has more columns than SQLite takes, though the features do not."""
+    log = [event("anna", -days, f"type {days}") for days in range(1, 100)] + [event("emil", 400)]
+    many = {"event_types": 99, "windows_days": [7, 30, 90]}
+    configured = log_settings(write_log(tmp_path / "log.parquet", log), features=many)
+    built = Built(duckdb_engine, configured, tmp_path, [SNAPSHOT])
+    with pytest.raises(NotCompilable, match=r"^SQLite refuses a query: "):
+        prove_program(built.program, built.builder, built.log, SNAPSHOT, list(built.rows(SNAPSHOT).values()))
+
+
+def test_an_attribute_that_no_request_has_is_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """A date, which JSON does not know: the sentence names the column and what it holds."""
+    rows = [{"customer_id": name, "signup": SNAPSHOT} for name in ("anna", "emil")]
+    beside = {"path": str(write_log(tmp_path / "customers.parquet", rows)), "attributes": ["signup"]}
+    log = write_log(tmp_path / "log.parquet", [event("anna", -1), event("emil", 40)])
+    with pytest.raises(NotCompilable, match=r"^data\.customers\.attributes names 'signup', which holds date; a "):
+        Built(duckdb_engine, log_settings(log, data={"customers": beside}), tmp_path, [SNAPSHOT])
 
 
 def test_a_program_is_written_and_read_again(sampled: tuple[Built, Path]) -> None:

@@ -24,6 +24,7 @@ from churn_mlops.training.job import train
 from churn_mlops.training.loading import load_table
 from churn_mlops.training.one_column import find_best_rule
 from churn_mlops.training.out_of_fold import read_out_of_fold
+from churn_mlops.training.snapshot_table import SnapshotTable
 from churn_mlops.training.trial import hold_trial, learnt_rows
 
 if TYPE_CHECKING:
@@ -133,6 +134,24 @@ def test_a_version_remembers_what_its_features_are(tmp_path: Path) -> None:
     )
     assert wordings["half"] is None
     assert [name for name, wording in wordings.items() if not wording] == ["half"]
+
+
+def test_an_attribute_that_no_request_has_leaves_only_requests_out(tmp_path: Path) -> None:
+    """A date of customers is a feature like others; the note says why events cannot be asked about."""
+    rows = pd.DataFrame({"customer_id": range(400), "signup": [BEGINS + timedelta(days=n % 30) for n in range(400)]})
+    rows.to_parquet(tmp_path / "customers.parquet", index=False)
+    customers = {"path": str(tmp_path / "customers.parquet"), "attributes": ["signup"]}
+    table = load_table(settings_for(tmp_path, data={"customers": customers}))
+    assert isinstance(table, SnapshotTable)
+    assert table.event_program is None
+    assert "data.customers.attributes names 'signup', which holds date" in table.notes["/predict/events"]
+
+
+def test_cancellations_that_cannot_be_used_are_noted(tmp_path: Path) -> None:
+    """With the version, beside what is said of events."""
+    (tmp_path / "gone.csv").write_text("customer_id,time\n1,2024-10-20\n2,20.10.2024\n")
+    table = load_table(settings_for(tmp_path, data={"cancellations": {"path": str(tmp_path / "gone.csv")}}))
+    assert table.notes["data.cancellations"].startswith("1 of 2 cannot be used: ")
 
 
 def test_the_order_of_a_log_changes_nothing(tmp_path: Path) -> None:

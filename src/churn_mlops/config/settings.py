@@ -60,7 +60,8 @@ class EventsSettings(_LogSource):
     amount: str | None = None
     attributes: tuple[str, ...] = ()
     time_zone: str = "UTC"
-    earliest: date = date(1990, 1, 1)
+    # features/cells.py has no bit for days before 1823
+    earliest: Annotated[date, Field(ge=date(1823, 1, 1))] = date(1990, 1, 1)
     nonnegative: tuple[str, ...] = ()
     not_identifying: tuple[str, ...] = ()
     derive: dict[str, str] = Field(default_factory=dict)
@@ -142,6 +143,17 @@ class ChurnSettings(_Section):
     training_snapshots: Annotated[int, Field(ge=1, le=100)] = 4
     snapshots: tuple[date, ...] = ()
     test_snapshots: tuple[date, ...] = ()
+
+    @field_validator("event_types", mode="after")
+    @classmethod
+    def _no_type_is_all_others(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        if "other" in types:
+            raise PydanticCustomError(
+                "event_types",
+                "it should not name 'other', as all types without features of their own are called together; give that "
+                "type another name with data.events.derive.type",
+            )
+        return types
 
     @property
     def outcome_days(self) -> int:

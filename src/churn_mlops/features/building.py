@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.datatypes as dt
 
 from churn_mlops.data.events.expressions import read_expression
-from churn_mlops.errors import DataError
+from churn_mlops.data.events.meaning import match_customers
 from churn_mlops.features.cells import add_up, choose_types, unstamp
 from churn_mlops.features.customers import attributes_at
 from churn_mlops.features.definitions import define_features
 from churn_mlops.features.history import History
 from churn_mlops.features.labels import find_at_risk, label_churn
+from churn_mlops.features.naming import CUSTOMER, SNAPSHOT, check_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from churn_mlops.features.cells import Cells
     from churn_mlops.features.definitions import Feature
 
-CUSTOMER: Final = "customer_id"
-SNAPSHOT: Final = "snapshot_date"
+__all__ = ["CUSTOMER", "SNAPSHOT", "SnapshotBuilder", "find_features"]
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,22 @@ class SnapshotBuilder:
             customers: as `read_customers` gives them.
             cancellations: as `read_cancellations` gives them.
             types: event types with features of their own, where a model has learnt them; found in the log without.
+
+        Raises:
+            DataError: two columns would have one name, or customers of another table cannot be those of the log.
         """
         types = types or choose_types(log.type_counts, settings.churn, settings.features.event_types)
-        cells = add_up(engine, log, types, snapshots, settings.features.windows_days, settings.churn)
-        kind = cells.table.customer.type()
+        features = find_features(log, settings, types)
+        check_names(settings, features)
+        kind = log.events.customer.type()
         customers, cancellations = (
-            None if table is None else engine.keep(table.mutate(customer=table.customer.cast(kind)))
-            for table in (customers, cancellations)
+            None
+            if table is None
+            else engine.keep(table.mutate(customer=match_customers(engine, table.customer, kind, key)))
+            for key, table in {"data.customers": customers, "data.cancellations": cancellations}.items()
         )
-        return cls(engine, settings, find_features(log, settings, types), cells, customers, cancellations, log.last)
+        cells = add_up(engine, log, types, snapshots, settings.features.windows_days, settings.churn)
+        return cls(engine, settings, features, cells, customers, cancellations, log.last)
 
     def build(self, snapshot: date, with_outcomes: bool = True) -> ir.Table:
         """Build the rows of one snapshot.
@@ -118,19 +125,13 @@ class SnapshotBuilder:
         chosen = self.settings.data.customers
         if self.customers is None or chosen is None or not chosen.attributes:
             return rows
-        taken = sorted(set(chosen.attributes) & set(rows.columns))
-        if taken:
-            raise DataError(f"data.customers.attributes names {taken[0]!r}, which is the name of a feature already.")
         attributes = attributes_at(self.customers, snapshot, chosen.known_time is not None)
         return rows.left_join(attributes, rows.customer == attributes.attributes_of).drop("attributes_of")
 
     def _add_expressions(self, rows: ir.Table) -> ir.Table:
         for name, text in self.settings.features.expressions.items():
-            key = f"features.expressions.{name}"
-            if name in rows.columns:
-                raise DataError(f"{key} has the name of a feature that is there already.")
             columns = {column: rows[column] for column in rows.columns if column != "customer"}
-            value = read_expression(text, columns, key)
+            value = read_expression(text, columns, f"features.expressions.{name}")
             rows = rows.mutate(**{name: value.cast(dt.float64) if value.type().is_numeric() else value})
         return rows
 

@@ -90,12 +90,14 @@ def choose_types(counts: dict[str, int], churn: ChurnSettings, wanted: int | tup
         wanted: how many of the most frequent, or which ones.
 
     Returns:
-        The types; `OTHER` is the last, if the log has more of them, or may have: where they are named.
+        The types; `OTHER` is the last, if the log has more of them, or may have: where they are named. A type of the
+        log that is called so itself counts with the rest.
     """
     chosen = list(dict.fromkeys(churn.event_types))
     if not isinstance(wanted, int):
-        return (*dict.fromkeys((*chosen, *wanted)), OTHER)
-    ranked = sorted((kind for kind in counts if kind not in chosen), key=lambda kind: (-counts[kind], kind))
+        return (*dict.fromkeys(kind for kind in (*chosen, *wanted) if kind != OTHER), OTHER)
+    others = counts.keys() - {*chosen, OTHER}
+    ranked = sorted(others, key=lambda kind: (-counts[kind], kind))
     chosen += ranked[: max(0, wanted - len(chosen))]
     return (*chosen, OTHER) if set(counts) - set(chosen) else tuple(chosen)
 
@@ -149,7 +151,7 @@ def _slot(kind: ir.StringValue, types: tuple[str, ...]) -> ir.IntegerValue:
 
 def stamp(at: ir.IntegerValue, value: ir.StringValue) -> ir.StringValue:
     """Put the time before a value, so that the greatest is the latest, and of equal times the same on every engine."""
-    return at.cast(dt.string).lpad(20, "0").concat(value)
+    return (at + _LONG_AGO).cast(dt.string).lpad(20, "0").concat(value)
 
 
 def unstamp(stamped: ir.StringValue) -> ir.StringValue:

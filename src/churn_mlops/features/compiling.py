@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from churn_mlops.config.settings import Settings
     from churn_mlops.data.events.contract import EventLog
+    from churn_mlops.data.events.engine import CsvContent
 
 COMPILED_SNAPSHOT: Final = date(2100, 1, 1)
 """The one snapshot that is compiled: times are moved by whole days so that a customer's own falls on it. All times are
@@ -129,7 +130,7 @@ class _Recorder(Engine):
     def read_parquet(self, path: str, is_folder: bool) -> ir.Table:
         raise NotImplementedError
 
-    def read_csv(self, path: str, delimiter: str) -> ir.Table:
+    def read_csv(self, path: str, delimiter: str) -> CsvContent:
         raise NotImplementedError
 
     def read_json(self, path: str) -> ir.Table:

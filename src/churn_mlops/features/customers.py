@@ -9,13 +9,16 @@ import ibis.expr.datatypes as dt
 
 from churn_mlops.data.events.contract import find_column, midnight, read_customer
 from churn_mlops.data.events.reading import open_table
+from churn_mlops.errors import DataError
+from churn_mlops.features.naming import refuse_taken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date
 
     import ibis.expr.types as ir
 
-    from churn_mlops.config.settings import DataSettings
+    from churn_mlops.config.settings import CancellationsSettings, CustomersSettings, DataSettings
     from churn_mlops.data.events.engine import Engine
 
 
@@ -23,37 +26,53 @@ def read_customers(engine: Engine, settings: DataSettings) -> ir.Table | None:
     """Read customer, known (int64 microseconds; missing where the table does not say) and the attributes as they are.
 
     None where the configuration names no such table.
+
+    Raises:
+        DataError: the table cannot be read, lacks a column, or an attribute has the name of one of the other two.
     """
     chosen = settings.customers
     if chosen is None:
         return None
-    raw = open_table(engine, chosen, settings.delimiter, "data.customers")
-    columns: dict[str, Any] = {name: raw[name] for name in raw.columns}
-    customer = read_customer(find_column(columns, chosen.customer, "data.customers.customer"))
-    known: Any = ibis.null(dt.int64)
-    if chosen.known_time is not None:
-        column = find_column(columns, chosen.known_time, "data.customers.known_time")
-        known = engine.read_time(column, settings.events.time_zone)
-    attributes = {name: find_column(columns, name, "data.customers.attributes") for name in chosen.attributes}
-    table = raw.select(customer=customer, known=known, **attributes)
-    return table.filter(table.customer.notnull())
+    refuse_taken("data.customers.attributes", chosen.attributes, ("customer", "known"))
+    table = _Beside(engine, settings, chosen, "data.customers")
+    known = ibis.null(dt.int64) if chosen.known_time is None else table.time(chosen.known_time, "known_time")
+    attributes = {name: table.column(name, "attributes") for name in chosen.attributes}
+    read = table.raw.select(customer=table.customer, known=known, **attributes)
+    return read.filter(read.customer.notnull())
 
 
-def read_cancellations(engine: Engine, settings: DataSettings) -> ir.Table | None:
-    """Read customer, at and known (int64 microseconds, known never before at); None where there is no such table."""
+def read_cancellations(
+    engine: Engine, settings: DataSettings, tell: Callable[[str], None] = lambda _: None
+) -> ir.Table | None:
+    """Read customer, at and known (int64 microseconds, known never before at); None where there is no such table.
+
+    Args:
+        engine: that reads it.
+        settings: where it is and what its columns mean.
+        tell: told how many cannot be used, where some cannot.
+
+    Raises:
+        DataError: the table cannot be read, lacks a column, or has rows of which none can be used.
+    """
     chosen = settings.cancellations
     if chosen is None:
         return None
-    raw = open_table(engine, chosen, settings.delimiter, "data.cancellations")
-    columns: dict[str, Any] = {name: raw[name] for name in raw.columns}
-    customer = read_customer(find_column(columns, chosen.customer, "data.cancellations.customer"))
-    at = engine.read_time(find_column(columns, chosen.time, "data.cancellations.time"), settings.events.time_zone)
-    known = at
+    table = _Beside(engine, settings, chosen, "data.cancellations")
+    at = known = table.time(chosen.time, "time")
     if chosen.known_time is not None:
-        column = find_column(columns, chosen.known_time, "data.cancellations.known_time")
-        known = ibis.greatest(engine.read_time(column, settings.events.time_zone), at)
-    table = raw.select(customer=customer, at=at, known=known)
-    return table.filter(table.customer.notnull() & table["at"].notnull() & table.known.notnull())
+        known = ibis.greatest(table.time(chosen.known_time, "known_time"), at)
+    said = table.column(chosen.time, "time").cast(dt.string)
+    read = table.raw.select(customer=table.customer, at=at, known=known, said=said)
+    is_usable = read.customer.notnull() & read["at"].notnull() & read.known.notnull()
+    counted = read.aggregate(rows=read.count(), unusable=(~is_usable).sum(), odd=read.said.max(where=~is_usable))
+    (found,) = engine.batches(counted).read_all().to_pylist()
+    if found["unusable"]:
+        columns = [repr(name) for name in (chosen.customer, chosen.time, chosen.known_time) if name is not None]
+        why = f"{', '.join(columns)} should say who and when, as in 2024-05-31; {chosen.time!r} is {found['odd']!r}"
+        if found["unusable"] == found["rows"]:
+            raise DataError(f"{chosen.name} has no cancellation that can be used ({why} in one of {found['rows']:,}).")
+        tell(f"{found['unusable']:,} of {found['rows']:,} cannot be used: {why} in one of them")
+    return read.filter(is_usable).drop("said")
 
 
 def attributes_at(customers: ir.Table, snapshot: date, has_times: bool) -> ir.Table:
@@ -71,6 +90,28 @@ def attributes_at(customers: ir.Table, snapshot: date, has_times: bool) -> ir.Ta
     seen = customers.filter(customers.known < midnight(snapshot)) if has_times else customers
     # of rows of the same time the greatest: whichever it is, it is the same on every engine
     order = [seen.known.fill_null(0).desc(), *(seen[name].cast(dt.string).fill_null("").desc() for name in names)]
-    ranked = seen.mutate(place=ibis.row_number().over(group_by="customer", order_by=order))
+    own = {f"attribute_{number}": seen[name] for number, name in enumerate(names)}
+    ranked = seen.select("customer", place=ibis.row_number().over(group_by="customer", order_by=order), **own)
     latest = ranked.filter(ranked.place == 0)
-    return latest.select(attributes_of=latest.customer, **{name: latest[name] for name in names})
+    return latest.select(
+        attributes_of=latest.customer, **{name: latest[f"attribute_{number}"] for number, name in enumerate(names)}
+    )
+
+
+class _Beside:
+    """A table beside the log, and what its columns are read as; `key` of the configuration names it in messages."""
+
+    def __init__(
+        self, engine: Engine, settings: DataSettings, chosen: CustomersSettings | CancellationsSettings, key: str
+    ) -> None:
+        self.raw = open_table(engine, chosen, settings.delimiter, key)
+        self._engine, self._zone, self._key = engine, settings.events.time_zone, key
+        self.customer = read_customer(self.column(chosen.customer, "customer"))
+
+    def column(self, name: str, key: str) -> Any:
+        """Find a column that a key names."""
+        return find_column({name: self.raw[name] for name in self.raw.columns}, name, f"{self._key}.{key}")
+
+    def time(self, name: str, key: str) -> Any:
+        """Read the column that a key names as microseconds."""
+        return self._engine.read_time(self.column(name, key), self._zone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -180,9 +181,13 @@ def _ticket_rate(days: int) -> Feature:
 
 
 def _name_types(types: Sequence[str]) -> dict[str, str]:
-    """Make names of columns from event types; types that would get the same name are numbered."""
+    """Make names of columns from event types; types whose features would be called as others are get a number."""
     names: dict[str, str] = {}
+    taken = {"events", "mean"}  # events_trend_7d and mean_amount_7d are of all events
     for kind in types:
         plain = re.sub(r"\W+", "_", kind.strip().lower()).strip("_") or "type"
-        names[kind] = plain if plain not in names.values() else f"{plain}_{len(names)}"
+        numbered = (f"{plain}_{number}" for number in itertools.count(max(1, len(names))))
+        name = names[kind] = next(name for name in itertools.chain([plain], numbered) if name not in taken)
+        # the mean amount of one type is called like the amount of another
+        taken |= {name, f"{name}_mean", name.removesuffix("_mean")}
     return names

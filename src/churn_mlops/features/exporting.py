@@ -54,8 +54,6 @@ def export_snapshot(
         rejects = output.with_name(f"{output.stem}.rejected_events.csv")
         with open_engine(settings.engine, settings.spark) as engine:
             snapshot = compute_snapshot(engine, settings, rejects, day, types, observe)
-            if not snapshot.log.rejected:
-                rejects.unlink()
             observe(f"writing {snapshot.customers:,} customers")
             _write(snapshot, output)
     return snapshot

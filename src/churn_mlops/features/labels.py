@@ -1,4 +1,4 @@
-"""Who is at risk at a snapshot, and what became of them: labels look at nothing but the days after it."""
+"""Who is at risk at a snapshot, and what became of them: labels look at what happened, or became known, after it."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def label_churn(
         log_ends: time of the last event, microseconds: a horizon that ends later is unlabelled.
 
     Returns:
-        customer and churned_30d (bool) and so on for each horizon; missing where the outcome is not known yet, or where
-        the customer cancelled in the lead days, when it is too late to act and not yet time to count.
+        customer and churned_30d (bool) and so on for each horizon; missing where the outcome is not known yet, where
+        the customer cancelled in the lead days, when it is too late to act and not yet time to count, or had cancelled
+        before the snapshot, which nobody knew by then.
     """
     labels = at_risk
     for days in churn.horizon_days:
@@ -86,12 +87,13 @@ def _label_inactivity(labels: ir.Table, cells: Cells, begin: int, days: int, chu
 
 def _label_cancellation(labels: ir.Table, cancellations: ir.Table, snapshot: date, begin: int, days: int) -> ir.Table:
     at = cancellations["at"]
+    begins = to_day(snapshot) * DAY_MICROSECONDS
     first, last = begin * DAY_MICROSECONDS, (begin + days) * DAY_MICROSECONDS
-    after = cancellations.filter((at >= to_day(snapshot) * DAY_MICROSECONDS) & (at < last))
+    after = cancellations.filter(((at >= begins) | (cancellations.known >= begins)) & (at < last))
     left = after.group_by(left_customer=after.customer).agg(left_at=after["at"].min())
     joined = labels.left_join(left, labels.customer == left.left_customer)
-    in_lead = (joined.left_at < first).fill_null(False)
-    churned = ibis.ifelse(in_lead, ibis.null(dt.boolean), joined.left_at.notnull())
+    too_early = (joined.left_at < first).fill_null(False)
+    churned = ibis.ifelse(too_early, ibis.null(dt.boolean), joined.left_at.notnull())
     return joined.mutate(**{label_name(days): churned}).drop("left_customer", "left_at")
 
 

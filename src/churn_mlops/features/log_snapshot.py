@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from churn_mlops.data.events.contract import DAY_MICROSECONDS, check_events
+from churn_mlops.data.events.contract import check_events
+from churn_mlops.data.events.meaning import to_date
 from churn_mlops.errors import DataError
 from churn_mlops.features.building import SnapshotBuilder
 from churn_mlops.features.customers import read_cancellations, read_customers
@@ -48,7 +49,7 @@ class LogSnapshot:
     @property
     def log_ended(self) -> date:
         """The day of the log's last event."""
-        return _day(self.log.last)
+        return to_date(self.log.last)
 
 
 def compute_snapshot(
@@ -64,7 +65,7 @@ def compute_snapshot(
     Args:
         engine: that does it.
         settings: the configuration.
-        rejects: the file that the log's rejected rows are written to.
+        rejects: the file that the log's rejected rows are written to; there is none where none was rejected.
         day: the snapshot; the day after the log's last event without it.
         types: event types with features of their own, where a model has learnt them; found in the log without.
         observe: told in words what is done next.
@@ -76,11 +77,13 @@ def compute_snapshot(
     customers, cancellations = read_customers(engine, settings.data), read_cancellations(engine, settings.data)
     observe("checking events")
     log = check_events(engine, settings.data, rejects, customers)
-    begins, ends = _day(log.first), _day(log.last)
+    if not log.rejected:
+        rejects.unlink()
+    begins, ends = to_date(log.first), to_date(log.last)
     day = day or ends + timedelta(days=1)
     if day <= begins:
         raise DataError(f"There is nothing to look back on at {day}: the log begins on {begins}, and ends on {ends}.")
-    observe(f"adding up {sum(log.type_counts.values()):,} events")
+    observe(f"adding up {log.rows_used:,} events")
     builder = SnapshotBuilder.prepare(engine, log, settings, (day,), customers, cancellations, types=types)
     observe(f"computing features as of {day}")
     rows = engine.keep(builder.build(day, with_outcomes=False))
@@ -91,7 +94,3 @@ def compute_snapshot(
             f"(churn.active_days), and had not left already. The log runs from {begins} to {ends}."
         )
     return LogSnapshot(engine, rows, day, number, log)
-
-
-def _day(microseconds: int) -> date:
-    return datetime.fromtimestamp(microseconds // DAY_MICROSECONDS * 86_400, UTC).date()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from churn_mlops.data.events.contract import DAY_MICROSECONDS
+from churn_mlops.data.events.meaning import to_date
 from churn_mlops.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def choose_snapshots(churn: ChurnSettings, first: int, last: int) -> Snapshots:
     Raises:
         DataError: an outcome is not known yet, training and test are not apart, or the log is too short.
     """
-    begins, ends = _day(first), _day(last)
+    begins, ends = to_date(first), to_date(last)
     outcome = timedelta(days=churn.outcome_days)
     test = tuple(sorted(set(churn.test_snapshots))) or (ends - outcome,)
     training = tuple(sorted(set(churn.snapshots))) or _go_back(churn, begins, test[0] - outcome)
@@ -71,7 +71,3 @@ def _go_back(churn: ChurnSettings, begins: date, latest: date) -> tuple[date, ..
     enough = [day for day in days if day - timedelta(days=churn.active_days) >= begins]
     # a young log is better learnt from on one day than not at all
     return tuple(sorted(enough)) or ((latest,) if latest > begins else ())
-
-
-def _day(microseconds: int) -> date:
-    return datetime.fromtimestamp(microseconds // DAY_MICROSECONDS * 86_400, UTC).date()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,9 @@ Unit = Literal["events", "days", "share", "ratio", "amount"]
 
 COUNTED: Final[tuple[Unit, ...]] = ("events", "days")
 """Units of which there are so many: the number comes first, and 1 has a singular."""
+
+_LAST_EVENTS: Final = re.compile(r"\bevents\b(?!.*\bevents\b)", re.DOTALL)
+"""What is counted stands behind the event type, which may be called events itself."""
 
 
 class Trend(BaseModel):
@@ -47,4 +51,6 @@ class Wording(BaseModel):
     @property
     def words_of_one(self) -> str:
         """The words where there is one: event or day instead of events or days."""
-        return self.words.replace(self.unit, self.unit.removesuffix("s"), 1) if self.unit in COUNTED else self.words
+        if self.unit == "days":  # with which the words begin; an event type may hold the word, too
+            return self.words.replace("days", "day", 1)
+        return _LAST_EVENTS.sub("event", self.words) if self.unit == "events" else self.words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
@@ -67,10 +68,16 @@ def prove_program(
         rows: of some customers at that snapshot, by column.
 
     Raises:
-        NotCompilable: one of them differs.
+        NotCompilable: one of them differs, or SQLite refuses to compute it.
     """
     tables = _read_tables(builder, log, snapshot, [row[CUSTOMER] for row in rows])
-    queries = FeatureEngine(program)
+    try:
+        _compare(FeatureEngine(program), tables, rows)
+    except sqlite3.Error as error:
+        raise NotCompilable(f"SQLite refuses a query: {error}") from error
+
+
+def _compare(queries: FeatureEngine, tables: dict[str, dict[Any, list[Row]]], rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         found = queries.compute({name: by_customer.get(row[CUSTOMER], []) for name, by_customer in tables.items()})
         if found is None:
@@ -118,18 +125,22 @@ def _describe_customers(customers: ir.Table | None) -> tuple[CustomerColumn, ...
         return None
     schema = customers.schema()
     return tuple(
-        CustomerColumn(name=name, kind=_name_kind(kind))
+        CustomerColumn(name=name, kind=_name_kind(name, kind))
         for name, kind in schema.items()
         if name not in ("customer", "known")
     )
 
 
-def _name_kind(kind: dt.DataType) -> Any:
+def _name_kind(name: str, kind: dt.DataType) -> Any:
     if kind.is_boolean():
         return "boolean"
     if kind.is_integer():
         return "integer"
-    return "number" if kind.is_numeric() else "text"
+    if kind.is_numeric():
+        return "number"
+    if kind.is_string() or kind.is_null():
+        return "text"
+    raise NotCompilable(f"data.customers.attributes names {name!r}, which holds {kind}; a request has none of that")
 
 
 def _read_tables(

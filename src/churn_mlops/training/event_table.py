@@ -21,6 +21,7 @@ from churn_mlops.features.building import CUSTOMER, SNAPSHOT, SnapshotBuilder, f
 from churn_mlops.features.customers import read_cancellations, read_customers
 from churn_mlops.features.definitions import describe_own
 from churn_mlops.features.labels import label_name
+from churn_mlops.features.naming import TARGET
 from churn_mlops.features.snapshots import choose_snapshots
 from churn_mlops.registry.manifest import ChurnDefinition, EventFeatures
 from churn_mlops.training.event_program import compile_program, prove_program
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from churn_mlops.features.definitions import Feature
     from churn_mlops.inference.events.program import EventProgram
 
-_TARGET: Final = "churned"
 _PROVED_CUSTOMERS: Final = 25
 """On how many customers what the service computes is compared with the engine."""
 
@@ -55,8 +55,10 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
     Raises:
         DataError: the log cannot be used; the sentence says what was expected.
     """
+    unusable: list[str] = []
     with open_engine(settings.engine, settings.spark) as engine:
-        customers, cancellations = read_customers(engine, settings.data), read_cancellations(engine, settings.data)
+        customers = read_customers(engine, settings.data)
+        cancellations = read_cancellations(engine, settings.data, unusable.append)
         log = _check_log(engine, settings, customers)
         snapshots = choose_snapshots(settings.churn, log.first, log.last)
         dates = (*snapshots.training, *snapshots.test)
@@ -73,7 +75,8 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
     accepted[[reject.row - 1 for reject in table.rejects]] = False  # rows are numbered from 1, and all of them
     further = {days: outcome[accepted] for days, outcome in outcomes.items()}
     checked = {one.name: getattr(table, one.name) for one in fields(table)}
-    changed = {"held_out": held_out, "notes": {"data.events": described, **notes, **cannot, **table.notes}}
+    beside = {"data.cancellations": unusable[0]} if unusable else {}
+    changed = {"held_out": held_out, "notes": {"data.events": described, **beside, **notes, **cannot, **table.notes}}
     return SnapshotTable(
         **(checked | changed),
         event_features=remember_features(settings, builder.cells.types),
@@ -152,18 +155,21 @@ def _name_columns(rows: pa.Table, settings: Settings, name: str) -> _Named:
     rows = rows.filter(known).sort_by([(SNAPSHOT, "ascending"), (CUSTOMER, "ascending")])
     if rows.num_rows == 0:
         raise DataError(f"{name} has no customer at risk whose outcome is known; raise churn.active_days.")
-    columns = rows.drop_columns([learnt, *others]).append_column(_TARGET, rows[learnt].cast(pa.string()))
+    columns = rows.drop_columns([learnt, *others]).append_column(TARGET, rows[learnt].cast(pa.string()))
     told = settings.data.model_copy(
         update={
             "source": "table",
             "customer_id": CUSTOMER,
             "time": SNAPSHOT,
-            "target": _TARGET,
+            "target": TARGET,
             "positive_label": "true",
             "negative_label": None,
         }
     )
-    left_out = f"{unknown:,} rows are left out: the outcome is not known, or fell into churn.lead_days"
+    left_out = (
+        f"{unknown:,} rows are left out: the outcome is not known, fell into churn.lead_days, or was a cancellation "
+        f"before the snapshot that was known only later"
+    )
     notes = {learnt: left_out} if unknown else {}
     further = {days: rows[name].to_numpy() for days, name in outcomes.items() if name != learnt}
     return _Named(RawTable(columns, np.arange(1, rows.num_rows + 1, dtype=np.int64)), told, notes, further)

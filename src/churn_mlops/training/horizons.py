@@ -47,8 +47,12 @@ class LearntHorizon:
     model: ChurnModel
 
 
-def check_horizons(table: SnapshotTable) -> None:
+def check_horizons(table: SnapshotTable, is_sample: bool = False) -> None:
     """Refuse outcomes that are too rare to be learnt, before anything else is.
+
+    Args:
+        table: all rows, or those that are evaluated on.
+        is_sample: whether it is some rows of a table that has enough of them.
 
     Raises:
         DataError: one is; the sentence says which.
@@ -58,11 +62,12 @@ def check_horizons(table: SnapshotTable) -> None:
         learnt, tested = outcome[~table.held_out], outcome[table.held_out]
         rarer = min(int(learnt.sum()), int((~learnt).sum()))
         if rarer < FEWEST_CHURNERS or not 0 < tested.sum() < len(tested):
+            of, remedy = ("sampled customers", ", or raise evaluation.max_rows") if is_sample else ("customers", "")
             raise DataError(
-                f"Within {days} days, {int(learnt.sum()):,} of {len(learnt):,} customers of the training snapshots "
-                f"left, and {int(tested.sum()):,} of {len(tested):,} of the test snapshots: at least {FEWEST_CHURNERS} "
-                f"with each outcome are needed to learn from, and one to test on. Take {days} out of "
-                f"churn.horizon_days."
+                f"Within {days} days, {int(learnt.sum()):,} of {len(learnt):,} {of} of the training snapshots "
+                f"left, and {int(tested.sum()):,} of {len(tested):,} of the test snapshots: at least "
+                f"{FEWEST_CHURNERS} with each outcome are needed to learn from, and one to test on. Take {days} out of "
+                f"churn.horizon_days{remedy}."
             )
 
 
@@ -76,7 +81,7 @@ def learn_horizons(
     probabilities that are given: coherent with those of the other horizons.
 
     Args:
-        model: unfitted, as chosen for the main horizon.
+        model: as chosen for the main horizon; clones of it are fitted.
         table: all rows.
         trial: of the main horizon; its table has the rows to evaluate on.
         settings: resamples and seed of the intervals.

@@ -114,6 +114,8 @@ def train(settings: Settings, model: Model, observe: Observer = lambda step: Non
         steps.begin("looking for leaks")
         rows = sample_rows(table, settings.evaluation.max_rows, settings.training.seed)
         evaluated = table if len(rows) == len(table.churned) else table.take(rows)
+        if isinstance(evaluated, SnapshotTable) and evaluated is not table:
+            check_horizons(evaluated, is_sample=True)
         folds = DuplicateGroupedKFold(settings.training.folds, settings.training.seed)
         learnt = evaluated if evaluated.held_out is None else evaluated.take(learnt_rows(evaluated))
         fold = folds.assign(learnt.features, learnt.churned, learnt.customer_ids)

@@ -188,6 +188,52 @@ def test_a_log_that_cannot_be_used_is_refused_in_a_sentence(
     assert sentence in str(refused.value)
 
 
+def test_rows_of_a_log_without_events_can_be_looked_at(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """They are written with their reasons before it is refused, and the sentence says where."""
+    with pytest.raises(DataError) as refused:
+        checked(duckdb_engine, tmp_path, [event(None, -1), event("ben", 400)])
+    rejects = tmp_path / "rejects" / "events.csv"
+    assert str(refused.value).endswith(f"1 because 'time' is in the future). They are in {rejects}.")
+    with rejects.open() as file:
+        reasons = sorted(row["reason"] for row in csv.DictReader(file))
+    assert reasons == ["'customer_id' is missing", "'time' is in the future"]
+
+
+def test_a_log_without_rows_leaves_no_rejects(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """There is nothing to look at."""
+    (tmp_path / "log.csv").write_text("customer_id,time,type,amount,known_time\n")
+    with pytest.raises(DataError, match=r"\(it has no rows\)\.$"):
+        check(duckdb_engine, log_settings(tmp_path / "log.csv"), tmp_path / "rejects.csv")
+    assert not (tmp_path / "rejects.csv").exists()
+
+
+def test_columns_of_the_log_may_be_called_as_ours(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Its own `reason` stands beside the reason of the rejects, and its `_key` stays what it is."""
+    own = {"Reason": "a whim", "_key": 7}
+    log = checked(duckdb_engine, tmp_path, [GOOD | own, GOOD | own, event(None, -1) | own])
+    assert log.rejected == {"'customer_id' is missing": 1, "the row was written twice": 1}
+    assert log.rows_used == duckdb_engine.count(log.events) == 1
+    with log.rejects.open() as file:
+        written = list(csv.DictReader(file))
+    assert sorted(row["_reason"] for row in written) == sorted(log.rejected)
+    assert {(row["Reason"], row["_key"]) for row in written} == {("a whim", "7")}
+
+
+def test_a_row_may_be_left_out_by_any_name(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Also by what would be said of customers who are not in a table, where there is none."""
+    exclude = {"the customer is not in data.customers": "type = 'test'"}
+    log = checked(duckdb_engine, tmp_path, [GOOD, event("ben", -1, "test")], events={"exclude": exclude})
+    assert log.rejected == dict.fromkeys(exclude, 1)
+
+
+def test_customers_that_are_no_whole_numbers_are_rejected_among_them(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Of ids that are kept as floats; none of them ends the check."""
+    rows = [event(customer, -1) for customer in (1.0, 1.5, float("nan"), float("inf"), 1e300)]
+    log = checked(duckdb_engine, tmp_path, rows)
+    assert log.rejected == {"'customer_id' is missing": 4}
+    assert duckdb_engine.batches(log.events).read_all()["customer"].to_pylist() == [1]
+
+
 def test_customers_of_another_kind_are_refused_in_a_sentence(duckdb_engine: Engine, tmp_path: Path) -> None:
     """A text that is no number can be no customer of a log whose ids are numbers; a number as text can."""
     table, data = tmp_path / "customers.csv", {"customers": {"path": str(tmp_path / "customers.csv")}}
@@ -220,3 +266,38 @@ def test_all_kinds_of_files_give_the_same_events(duckdb_engine: Engine, tmp_path
     assert events["type"].tolist() == ["login", "purchase"]
     assert events["at"].tolist() == [1717030923500000, 1717117200000000]
     assert events["amount"].tolist()[1] == 5_500_000
+
+
+def test_lines_that_are_no_rows_are_rejected(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Too few fields and too many: they are counted, written as they stand in the file, and the others are used."""
+    lines = [
+        "customer_id,time,type,amount,known_time",
+        "anna,2024-05-30,login,,2024-05-30",
+        "ben,2024-05-30,login",
+        'cleo,2024-05-30,login,1,2024-05-30,"more, of it"',
+        ",2024-05-30,login,,2024-05-30",
+        '"dora\nde",2024-05-30,login,,2024-05-30',
+    ]
+    (tmp_path / "log.csv").write_text("\n".join([*lines, ""]))
+    log = check(duckdb_engine, log_settings(tmp_path / "log.csv"), tmp_path / "rejects.csv")
+    assert log.rejected == {"the line is no row of the table": 2, "'customer_id' is missing": 1}
+    assert (log.rows_read, log.rows_used, duckdb_engine.count(log.events)) == (5, 2, 2)
+    with log.rejects.open() as file:
+        written = [row["customer_id"] for row in csv.DictReader(file) if row["reason"].startswith("the line")]
+    assert sorted(written) == lines[2:4]
+
+
+def test_a_log_of_lines_that_are_no_rows_is_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """With their number, and where they are."""
+    (tmp_path / "log.csv").write_text("customer_id,time,type,amount,known_time\nanna\nben\n")
+    with pytest.raises(DataError, match=r"\(2 because the line is no row of the table\)\. They are in "):
+        check(duckdb_engine, log_settings(tmp_path / "log.csv"), tmp_path / "rejects.csv")
+    assert (tmp_path / "rejects.csv").read_text().count("the line is no row of the table") == 2
+
+
+def test_a_line_of_a_table_beside_the_log_must_be_a_row(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Nobody would look for its customer among the rejected events."""
+    (tmp_path / "customers.csv").write_text("customer_id,plan\nanna,plus\nben\n")
+    data = {"customers": {"path": str(tmp_path / "customers.csv")}}
+    with pytest.raises(DataError, match=r"customers\.csv: line 3 is no row of the table, .*: 'ben'$"):
+        checked(duckdb_engine, tmp_path, [GOOD], data=data)

@@ -1,4 +1,4 @@
-"""What the engines do in their own way gives the same."""
+"""What DuckDB is asked to do in a way of its own gives what Ibis would, and it is opened where it can be."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import ibis
 import pyarrow as pa
 import pytest
 
+from churn_mlops.config.settings import EngineSettings, SparkSettings
 from churn_mlops.data.events import engine as engine_module
-from churn_mlops.data.events.engine import Engine
+from churn_mlops.data.events.engine import Engine, open_engine
+from churn_mlops.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def repeated(engine: Engine, values: Sequence[int], rows: int) -> list[int]:
@@ -45,3 +48,12 @@ def test_whole_numbers_are_divided_without_a_remainder(duckdb_engine: Engine) ->
     table = duckdb_engine.keep(ibis.memtable(pa.table({"value": pa.array([0, 6, 7, 2**62 - 1], pa.int64())})))
     divided = table.select(value=duckdb_engine.divide_whole(table.value, 7))
     assert sorted(duckdb_engine.batches(divided).read_all()["value"].to_pylist()) == [0, 0, 1, (2**62 - 1) // 7]
+
+
+def test_a_place_for_files_must_be_a_folder(tmp_path: Path) -> None:
+    """What is not there, or a file, is refused with the key that names it."""
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "none", tmp_path / "file"):
+        opening = open_engine(EngineSettings(temp_directory=place), SparkSettings())
+        with pytest.raises(DataError, match=rf"engine\.temp_directory is '{place}'"), opening:
+            pass

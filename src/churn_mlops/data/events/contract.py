@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -17,16 +17,19 @@ from churn_mlops.data.events.meaning import (
     TYPE,
     find_column,
     find_event_id,
+    find_free_name,
+    match_customers,
     midnight,
     read_customer,
     read_rows,
     read_text,
 )
-from churn_mlops.data.events.reading import open_table
+from churn_mlops.data.events.reading import open_log
 from churn_mlops.data.events.rejected import write_rejected
 from churn_mlops.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import ibis.expr.types as ir
@@ -44,6 +47,7 @@ _KEY: Final = "_key"
 _DUPLICATE: Final = "the row was written twice"
 _NO_AMOUNT: Final = -(2**63)
 """Comes before every amount there can be."""
+_MALFORMED: Final = "the line is no row of the table"
 _UNKNOWN: Final = "the customer is not in data.customers"
 
 
@@ -56,7 +60,7 @@ class EventLog:
         events: customer (text or int64), at and known (int64, microseconds since 1970 in UTC; known is never before
             at), type (text), amount (int64, in millionths; may be missing) and the attributes (text) as attribute_0 and
             so on.
-        type_counts: events by type, the most frequent first.
+        type_counts: accepted rows by type, repeated ones among them, the most frequent 10,000.
         first: time of the first event, microseconds.
         last: of the last one.
         rows_read: rows of the log.
@@ -79,11 +83,16 @@ class EventLog:
     has_amount: bool
     columns: tuple[str, ...] = ()
 
+    @property
+    def rows_used(self) -> int:
+        """How many rows are events, each once."""
+        return self.rows_read - sum(self.rejected.values())
+
     def describe(self) -> str:
         """Say in a sentence what was read and what was rejected."""
-        used = self.rows_read - sum(self.rejected.values())
         reasons = "; ".join(f"{count:,} because {reason}" for reason, count in self.rejected.items())
-        return f"{self.rows_read:,} events read, {used:,} used" + (f"; rejected: {reasons}" if reasons else "")
+        rejected = f"; rejected: {reasons}" if reasons else ""
+        return f"{self.rows_read:,} events read, {self.rows_used:,} used{rejected}"
 
 
 def check_events(
@@ -99,16 +108,19 @@ def check_events(
         now: events after it are rejected; the present time without it.
 
     Raises:
-        DataError: the log cannot be read, lacks a column, or has no event that can be used.
+        DataError: the log cannot be read, lacks a column, or has no event that can be used; why is then written too.
     """
     chosen = settings.events
-    rows = _Rows(engine, open_table(engine, chosen, settings.delimiter, "data.events"), chosen, now, known)
+    raw, malformed = open_log(engine, chosen, settings.delimiter, "data.events")
+    rows = _Rows(engine, raw, chosen, now, known)
     counts = rows.count()
-    if not counts.types:
-        reasons = "; ".join(f"{number:,} because {reason}" for reason, number in counts.rejected.items())
-        raise DataError(f"{chosen.name} has no event that can be used ({reasons or 'it has no rows'}).")
-    duplicates = _find_duplicates(rows, counts)
     left_out = [rows.select_rejected(counts)] if counts.rejected else []
+    if malformed is not None:
+        left_out.append(rows.show_lines(malformed))
+        counts = counts.with_lines(engine.count(malformed))
+    if not counts.types:
+        raise _refuse(engine, chosen.name, counts, rejects, left_out)
+    duplicates = _find_duplicates(rows, counts)
     write_rejected(engine, rejects, left_out if duplicates is None else [*left_out, rows.show(duplicates.left)])
     events = rows.select_events(counts)
     if duplicates is not None:
@@ -128,6 +140,15 @@ def check_events(
         has_amount=chosen.amount is not None,
         columns=tuple(rows.raw.columns),
     )
+
+
+def _refuse(engine: Engine, name: str, counts: _Counts, rejects: Path, left_out: Sequence[ir.Table]) -> DataError:
+    """Write the rows of a log without events, if it has any, and say what is wrong with them."""
+    if not counts.rejected:
+        return DataError(f"{name} has no event that can be used (it has no rows).")
+    write_rejected(engine, rejects, left_out)
+    reasons = "; ".join(f"{number:,} because {reason}" for reason, number in counts.rejected.items())
+    return DataError(f"{name} has no event that can be used ({reasons}). They are in {rejects}.")
 
 
 @dataclass(frozen=True)
@@ -155,6 +176,10 @@ class _Counts:
     first: int
     last: int
     as_written: bool
+
+    def with_lines(self, number: int) -> _Counts:
+        """Count lines that are no rows, too."""
+        return replace(self, rows=self.rows + number, rejected=_by_number(self.rejected | {_MALFORMED: number}))
 
 
 @dataclass(frozen=True)
@@ -238,8 +263,9 @@ class _Rows:
         """Select all rows, or those of some keys: as they are, as what they mean, and why they are no events."""
         raw = self.raw
         if keys is not None:
-            keyed = raw.mutate(**{_KEY: self.meaning.key})
-            raw = keyed.semi_join(keys, _KEY).drop(_KEY)
+            key = find_free_name(_KEY, raw.columns)
+            keyed = raw.mutate(**{key: self.meaning.key})
+            raw = keyed.semi_join(keys, keyed[key] == keys[_KEY]).drop(key)
         meaning = self._read(raw)
         own = {f"raw_{place}": raw[name] for place, name in enumerate(raw.columns)}
         reason = meaning.find_reason(counts.faults)
@@ -259,7 +285,13 @@ class _Rows:
     def show(self, marked: ir.Table) -> ir.Table:
         """Give marked rows as they are written to the file of rejected ones."""
         own = {name: marked[f"raw_{place}"].cast(dt.string) for place, name in enumerate(self.raw.columns)}
-        return marked.select(marked[_REASON].name("reason"), **own)
+        return marked.select(marked[_REASON].name(find_free_name("reason", own)), **own)
+
+    def show_lines(self, malformed: ir.Table) -> ir.Table:
+        """Give lines that are no rows as rejected rows are written: the whole line in the first column."""
+        first, *others = self.raw.columns
+        reason = {find_free_name("reason", self.raw.columns): ibis.literal(_MALFORMED)}
+        return malformed.select(**reason, **{first: malformed.line}, **dict.fromkeys(others, ibis.null(dt.string)))
 
     def _read(self, raw: ir.Table) -> Meaning:
         return read_rows(self.engine, raw, self.chosen, self._now)
@@ -276,12 +308,9 @@ class _Rows:
             DataError: one is a text, and those of the log are whole numbers.
         """
         assert self.known is not None  # noqa: S101 - asked for only where there are some
-        customer = self.known.customer
-        read = customer.try_cast(read_customer(self.meaning.customer).type())
-        odd = self.engine.batches(customer.as_table().filter(read.isnull()).limit(1)).read_all()[0].to_pylist()
-        if odd:
-            raise DataError(f"data.customers has the customer {odd[0]!r}, and in the log customers are whole numbers.")
-        return self.known.select(known_customer=read).distinct()
+        kind = read_customer(self.meaning.customer).type()
+        there = match_customers(self.engine, self.known.customer, kind, "data.customers")
+        return self.known.select(known_customer=there).distinct()
 
     def _mark_unknown(self, seen: ir.Table) -> ir.Table:
         if self.known is None:
@@ -300,9 +329,9 @@ class _Rows:
         accepted = next((group for group in by_fault if group["fault"] == len(reasons)), None)
         return _Counts(
             rows=sum(int(group["rows"]) for group in by_fault),
-            rejected=dict(sorted(rejected.items(), key=lambda each: (-each[1], each[0]))),
+            rejected=_by_number(rejected),
             faults=frozenset(group["fault"] for group in by_fault if group["fault"] < len(reasons) - 1),
-            has_unknown=_UNKNOWN in rejected,
+            has_unknown=any(group["fault"] == len(reasons) - 1 for group in by_fault),
             types={
                 group["read_type"]: int(group["rows"])
                 for group in sorted(by_type, key=lambda group: (-group["rows"], group["read_type"]))
@@ -312,6 +341,10 @@ class _Rows:
             last=accepted["last"] if accepted else 0,
             as_written=accepted is not None and not accepted["differs"],
         )
+
+
+def _by_number(rejected: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(rejected.items(), key=lambda each: (-each[1], each[0])))
 
 
 def _find_duplicates(rows: _Rows, counts: _Counts) -> _Duplicates | None:

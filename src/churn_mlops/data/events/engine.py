@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
@@ -35,8 +36,24 @@ _HAS_ZONE: Final = r"\d{1,2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 BATCH_ROWS: Final = 100_000
 """Rows of a batch that leaves the engine."""
 
+_MALFORMED: Final = "_malformed_line"
+
 _SORTED_AT_ONCE: Final = 1 << 26
 """Hashes that are sorted in memory at once, 8 bytes each."""
+
+
+@dataclass(frozen=True)
+class CsvContent:
+    """What was read of CSV files.
+
+    Attributes:
+        rows: as text.
+        malformed: line (text) and number (of it in its file; missing where Spark read it) of each line that is no row,
+            as it has too many fields or too few, or a quote gone astray.
+    """
+
+    rows: ir.Table
+    malformed: ir.Table
 
 
 class Engine(ABC):
@@ -64,8 +81,8 @@ class Engine(ABC):
         """Open Parquet files: one, a pattern, or a folder whose sub-folders may be partitions (key=value)."""
 
     @abstractmethod
-    def read_csv(self, path: str, delimiter: str) -> ir.Table:
-        """Open CSV files with a header; every column is text."""
+    def read_csv(self, path: str, delimiter: str) -> CsvContent:
+        """Read CSV files with a header, once; every column is text."""
 
     @abstractmethod
     def read_json(self, path: str) -> ir.Table:
@@ -145,9 +162,17 @@ class DuckDb(Engine):
         """Open Parquet files."""
         return self.connection.read_parquet(f"{path}/**/*.parquet" if is_folder else path, hive_partitioning=is_folder)
 
-    def read_csv(self, path: str, delimiter: str) -> ir.Table:
-        """Open CSV files."""
-        return self.connection.read_csv(path, all_varchar=True, header=True, delim=delimiter)
+    def read_csv(self, path: str, delimiter: str) -> CsvContent:
+        """Read CSV files."""
+        number = next(self._numbers)
+        names = {"rejects_table": f"malformed_{number}", "rejects_scan": f"malformed_of_{number}"}
+        # without a stated quote, one that goes astray would make all others a part of their texts
+        options = {"all_varchar": True, "header": True, "delim": delimiter, "quote": '"', "escape": '"'}
+        rows = self.keep(self.connection.read_csv(path, **options, store_rejects=True, **names))
+        errors = self.connection.table(names["rejects_table"], database=("temp", "main"))
+        # a line may have several errors
+        lines = errors.group_by("file_id", number=errors.line).agg(line=errors.csv_line.min())
+        return CsvContent(rows, lines.select("line", number=lines.number.cast(dt.int64)))
 
     def read_json(self, path: str) -> ir.Table:
         """Open JSON lines."""
@@ -198,10 +223,20 @@ class Spark(Engine):
         """Open Parquet files."""
         return self.connection.read_parquet(path)
 
-    def read_csv(self, path: str, delimiter: str) -> ir.Table:
-        """Open CSV files."""
-        # a quote within quotes is written twice, which Spark would not expect
-        return self.connection.read_csv(path, header=True, sep=delimiter, inferSchema=False, escape='"')
+    def read_csv(self, path: str, delimiter: str) -> CsvContent:
+        """Read CSV files."""
+        # Spark would expect neither that a quote within quotes is written twice, nor that there are line breaks within
+        # them, for which it does not split files
+        options = {"header": True, "sep": delimiter, "escape": '"', "multiLine": True}
+        reader = self.connection._session.read.options(**options, columnNameOfCorruptRecord=_MALFORMED)
+        names = [*reader.csv(path).columns, _MALFORMED]
+        quoted = ", ".join("`{}` string".format(name.replace("`", "``")) for name in names)
+        name = f"csv_{next(self._numbers)}"
+        reader.schema(quoted).csv(path).createOrReplaceTempView(name)
+        table = self.keep(self.connection.table(name))
+        line = table[_MALFORMED]
+        malformed = table.filter(line.notnull()).select(line=_MALFORMED, number=ibis.null(dt.int64))
+        return CsvContent(table.filter(line.isnull()).drop(_MALFORMED), malformed)
 
     def read_json(self, path: str) -> ir.Table:
         """Open JSON lines."""
@@ -214,7 +249,7 @@ class Spark(Engine):
         return kept
 
     def batches(self, table: ir.Table) -> pa.RecordBatchReader:
-        """Compute a table and give it batch by batch."""
+        """Compute a table and give it batch by batch; all of it comes into this process's memory first."""
         return table.to_pyarrow_batches(chunk_size=BATCH_ROWS)
 
     def frame(self, table: ir.Table) -> Any:
@@ -256,7 +291,10 @@ def open_engine(settings: EngineSettings, spark: SparkSettings) -> Iterator[Engi
 def _open_duckdb(settings: EngineSettings) -> Iterator[Engine]:
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="churn-mlops-", dir=settings.temp_directory) as folder:
+    parent = settings.temp_directory
+    if parent is not None and not parent.is_dir():
+        raise DataError(f"engine.temp_directory is {str(parent)!r}, which is no folder that is there.")
+    with tempfile.TemporaryDirectory(prefix="churn-mlops-", dir=parent) as folder:
         try:
             connection = ibis.duckdb.connect(
                 database=settings.database or ":memory:",

@@ -13,7 +13,7 @@ from churn_mlops.data.events.expressions import read_expression
 from churn_mlops.errors import DataError, MissingColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import date
 
     import ibis.expr.types as ir
@@ -31,7 +31,6 @@ LARGEST_AMOUNT: Final = 1e12
 
 ONLY_TYPE: Final = "event"
 """The type of every event of a log that has no types."""
-
 
 _FIRST_AFTER_BLANKS: Final = "!"
 """The first character of Unicode that is printed; the blanks that texts may have around them come before it."""
@@ -165,8 +164,30 @@ def read_customer(column: ir.Value) -> ir.Value:
     if kind.is_integer():
         return column.cast(dt.int64)
     if kind.is_floating():  # how whole numbers are stored by those who had missing ones among them
-        return ibis.ifelse(column == column.floor(), column.cast(dt.int64), ibis.null(dt.int64))
+        whole = column.try_cast(dt.int64)
+        return ibis.ifelse(whole.cast(dt.float64) == column, whole, ibis.null(dt.int64))
     return read_text(column)
+
+
+def match_customers(engine: Engine, customer: ir.Value, kind: dt.DataType, key: str) -> ir.Value:
+    """Read the customers of a table beside the log as those of the log are.
+
+    Args:
+        engine: that looks for the ones that cannot be.
+        customer: as `read_customer` gives them, without missing ones.
+        kind: of the log's customers.
+        key: the key of the configuration that names the table, for messages.
+
+    Raises:
+        DataError: one is a text, and those of the log are whole numbers.
+    """
+    if not (customer.type().is_string() and kind.is_integer()):  # no other cast can fail
+        return customer.cast(kind)
+    read = customer.try_cast(kind)
+    odd = engine.batches(customer.as_table().filter(read.isnull()).limit(1)).read_all()[0].to_pylist()
+    if odd:
+        raise DataError(f"{key} has the customer {odd[0]!r}, and in the log customers are whole numbers.")
+    return read
 
 
 def read_text(column: ir.Value) -> ir.StringValue:
@@ -195,6 +216,19 @@ def find_column(columns: dict[str, ir.Value], name: str, key: str) -> ir.Value:
 def midnight(day: date) -> int:
     """Give the microseconds since 1970 at which a day begins, in UTC."""
     return (day - datetime(1970, 1, 1, tzinfo=UTC).date()).days * DAY_MICROSECONDS
+
+
+def to_date(microseconds: int) -> date:
+    """Give the day, in UTC, of a time in microseconds since 1970."""
+    return datetime.fromtimestamp(microseconds // DAY_MICROSECONDS * 86_400, UTC).date()
+
+
+def find_free_name(name: str, taken: Iterable[str]) -> str:
+    """Put underscores before a name of a column until there is none of it; engines do not mind case."""
+    folded = {other.casefold() for other in taken}
+    while name.casefold() in folded:
+        name = f"_{name}"
+    return name
 
 
 def find_event_id(raw: ir.Table, event_id: str) -> int:

@@ -29,6 +29,26 @@ def open_table(
         key: the key of the configuration that names it, for messages.
 
     Raises:
+        DataError: there is no such file or table, it cannot be read, or a line of a CSV file is no row.
+    """
+    table, malformed = open_log(engine, source, delimiter, key)
+    if malformed is not None:
+        (first,) = engine.batches(malformed.order_by("number").limit(1)).read_all().to_pylist()
+        where = "a line" if first["number"] is None else f"line {first['number']:,}"
+        problem = f"{where} is no row of the table, as its fields are not those of the header: {first['line']!r}"
+        raise DataFileError(source.name, problem)
+    return table
+
+
+def open_log(
+    engine: Engine, source: EventsSettings | CustomersSettings | CancellationsSettings, delimiter: str, key: str
+) -> tuple[ir.Table, ir.Table | None]:
+    """Open a table of which some lines may be none of its rows.
+
+    Returns:
+        The table, and the lines of CSV files that are no rows, as `CsvContent` has them; None where there are none.
+
+    Raises:
         DataError: there is no such file or table, or it cannot be read.
     """
     if source.table is not None:
@@ -37,17 +57,18 @@ def open_table(
             closest = find_closest(source.table, names)
             hint = f" The closest is {closest!r}." if closest else ""
             raise DataError(f"{key}.table is {source.table!r}, which the engine does not have.{hint}")
-        return engine.connection.table(source.table)
+        return engine.connection.table(source.table), None
     assert source.path is not None  # noqa: S101 - settings without either are not valid
     ending, is_folder = _find_ending(source.path)
     try:
         if ending == ".parquet":
-            return engine.read_parquet(source.path, is_folder)
+            return engine.read_parquet(source.path, is_folder), None
         if ending.startswith(".csv"):
-            return engine.keep(engine.read_csv(source.path, delimiter))  # text is parsed once, not at every look
-        return engine.keep(engine.read_json(source.path))
+            content = engine.read_csv(source.path, delimiter)
+            return content.rows, content.malformed if engine.count(content.malformed) else None
+        return engine.keep(engine.read_json(source.path)), None  # text is parsed once, not at every look
     except Exception as error:
-        raise DataFileError(Path(source.path), f"{' '.join(str(error).split())[:300]}") from error
+        raise DataFileError(source.path, f"{' '.join(str(error).split())[:300]}") from error
 
 
 def _find_ending(path: str) -> tuple[str, bool]:

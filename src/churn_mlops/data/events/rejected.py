@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def write_rejected(engine: Engine, path: Path, tables: Sequence[ir.Table]) -> None:
     """Replace the file of rejected rows at once: reason, then the columns of the log; empty where there are none.
 
-    The rows are streamed, in the order in which the engine gives them.
+    The rows are in the order in which the engine gives them: DuckDB batch by batch, Spark after all of them are here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:

@@ -154,7 +154,7 @@ def _open_log(
         with explain_unwritable(rejects.parent):
             snapshot = compute_snapshot(engine, settings, rejects, options.as_of, types, observe)
         if not snapshot.log.rejected:
-            rejects.unlink()
+            rejects.unlink(missing_ok=True)
         value = _find_value(manifest, snapshot.rows.columns)
         told = tuple(_describe(snapshot, options.as_of is not None))
         if settings.engine.name == "pyspark":

@@ -1,0 +1,58 @@
+"""Tables beside the log are read as it is; what cannot be used in them is told."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from event_logs import build, event, log_settings, write_log
+
+from churn_mlops.errors import DataError
+from churn_mlops.features.customers import read_cancellations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from churn_mlops.config.settings import Settings
+    from churn_mlops.data.events.engine import Engine
+
+
+def cancelled(folder: Path, *lines: str, customer: object = "anna") -> Settings:
+    """Give the settings of a log with a file of cancellations."""
+    (folder / "gone.csv").write_text("\n".join(["customer_id,time", *lines, ""]))
+    log = write_log(folder / "log.parquet", [event(customer, -1), event(customer, 40)])
+    return log_settings(log, data={"cancellations": {"path": str(folder / "gone.csv")}})
+
+
+def test_cancellations_of_which_none_can_be_used_are_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """With the columns, and a time as it stands there: nobody would have left otherwise."""
+    settings = cancelled(tmp_path, "anna,31.05.2024", "ben,30.05.2024")
+    sentence = (
+        f"{tmp_path / 'gone.csv'} has no cancellation that can be used ('customer_id', 'time' should say who and when, "
+        f"as in 2024-05-31; 'time' is '31.05.2024' in one of 2)."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(sentence)}$"):
+        read_cancellations(duckdb_engine, settings.data)
+
+
+def test_cancellations_that_cannot_be_used_are_told(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """How many there are, where others can be used; nothing where all can."""
+    told: list[str] = []
+    settings = cancelled(tmp_path, "anna,31.05.2024", "ben,2024-05-30", ",2024-05-30")
+    table = read_cancellations(duckdb_engine, settings.data, told.append)
+    assert table is not None
+    assert duckdb_engine.count(table) == 1
+    assert [sentence.partition(":")[0] for sentence in told] == ["2 of 3 cannot be used"]
+    read_cancellations(duckdb_engine, cancelled(tmp_path, "ben,2024-05-30").data, told.append)
+    read_cancellations(duckdb_engine, cancelled(tmp_path).data, told.append)
+    assert len(told) == 1
+
+
+def test_cancellations_of_another_kind_of_customer_are_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """A text that is no number can be no customer of a log whose ids are numbers; a number as text can."""
+    rows = build(duckdb_engine, cancelled(tmp_path, " 7 ,2024-05-31T23:59:00", customer=7), tmp_path / "rejects.csv")
+    assert len(rows) == 0
+    settings = cancelled(tmp_path, "7,2024-05-31", "C2,2024-05-31", customer=7)
+    with pytest.raises(DataError, match=r"data\.cancellations has the customer 'C2', and in the log customers are "):
+        build(duckdb_engine, settings, tmp_path / "rejects.csv")
