@@ -190,7 +190,7 @@ def test_a_column_of_another_kind_is_refused_with_its_file(score: Score, write: 
 
 
 @pytest.mark.parametrize("worth", [pd.Timestamp("2026-01-01"), [1.5]])
-def test_a_worth_of_another_kind_is_refused_with_its_file(score: Score, write: Write, worth: object) -> None:
+def test_a_worth_of_another_kind_is_refused_with_its_file(score: Score, write: Write, worth: Any) -> None:
     """Nobody is taken to be worth nothing; where a whole file has no worth, its customers are worth the usual."""
     frame = make_frame(MIXED, rows=5, missing_share=0)
     with pytest.raises(DataFileError, match=r"c\.parquet: the column 'worth' holds .* values; numbers were expected"):

@@ -149,7 +149,7 @@ def test_a_whole_number_stays_itself(seats: Any, taken: Any) -> None:
     assert FeatureEngine(program).compute({"customers": rows}) == {"found": taken}
 
 
-ALIKE = (
+ALIKE: tuple[dict[str, Any], ...] = (
     {"amount": None, "attributes": {}},
     {"amount": -1.0, "attributes": {}},
     {"amount": 0.0, "attributes": {}},
