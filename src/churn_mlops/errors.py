@@ -80,8 +80,8 @@ class OutputRefused(ChurnMlopsError):
 class OutputInUse(OutputRefused):
     """Another process writes the same output."""
 
-    def __init__(self, output: Path) -> None:
-        super().__init__(f"Another process writes {output}; wait for its end, or name another file.")
+    def __init__(self, output: Path | str) -> None:
+        super().__init__(f"Another process writes {output}; wait for its end, or name another output.")
 
 
 class ParityError(ChurnMlopsError):

@@ -53,6 +53,20 @@ def log_settings(path: Path, **sections: Any) -> Settings:
     return Settings.model_validate({"data": data, "churn": churn, "features": features, **sections})
 
 
+def shop_settings(path: Path, kind: str, exclude: dict[str, str], **sections: Any) -> Settings:
+    """Give settings for the log of the online shop, by the type of its events and what is none."""
+    events = {
+        "customer": "CustomerID",
+        "time": "InvoiceDate",
+        "known_time": None,
+        "attributes": ["Country"],
+        "not_identifying": ["sheet"],
+        "derive": {"type": kind, "amount": "Quantity * UnitPrice"},
+        "exclude": {"it has no price": "UnitPrice <= 0"} | exclude,
+    }
+    return log_settings(path, events=events, churn={"active_days": 180, "horizon_days": [90]}, **sections)
+
+
 def check(engine: Engine, settings: Settings, rejects: Path) -> EventLog:
     """Check the log that settings name."""
     return check_events(engine, settings.data, rejects, read_customers(engine, settings.data), NOW)

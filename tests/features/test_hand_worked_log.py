@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import ibis
 import pandas as pd
 import pytest
 from event_logs import SNAPSHOT, build, event, log_settings, write_log
@@ -13,6 +15,8 @@ from churn_mlops.features import history
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import ibis.expr.types as ir
 
     from churn_mlops.data.events.engine import Engine
 
@@ -132,14 +136,55 @@ def test_a_year_has_more_days_than_a_byte_can_count(duckdb_engine: Engine, tmp_p
     log = [event("anna", -day - 0.5) for day in range(200)] + [event("emil", 31)]
     settings = log_settings(write_log(tmp_path / "log.parquet", log), features={"windows_days": [7, 365]})
     found = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
-    assert found.loc["anna", ["active_days_7d", "active_days_365d"]].tolist() == [7, 200]
+    assert found.loc["anna", ["active_days_7d", "active_days_365d"]].to_list() == [7, 200]
 
 
+TYPES = tuple(f"type_{place}" for place in range(8))
+"""As many as have features of their own, of which each has its own figures."""
+
+
+def write_types(path: Path) -> Path:
+    """Anna has one event of the first type, two of the second and so on, a day further back each; Ben has every other.
+
+    The amounts of a type are ten times its place, and one more with each event.
+    """
+    log = [
+        event("anna", -2 - place - number / 100, kind, 10.0 * place + number)
+        for place, kind in enumerate(TYPES)
+        for number in range(place + 1)
+    ]
+    log += [event("ben", -3 - place, kind, 100.0 + place) for place, kind in enumerate(TYPES) if place % 2 == 0]
+    return write_log(path, [*log, event("emil", 40, TYPES[0])])
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7, 8, 30])
 def test_many_types_are_joined_in_parts(
-    duckdb_engine: Engine, tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    duckdb_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    """Without a difference to the features."""
-    monkeypatch.setattr(history, "_JOINED_AT_ONCE", 1)
-    settings = log_settings(write_log(tmp_path / "log.parquet", LOG))
-    parted = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
-    pd.testing.assert_frame_equal(parted, rows)
+    """Each once, with its own figures, however many are joined at once."""
+    joins = []
+    keep = duckdb_engine.keep
+
+    def count_and_keep(table: ir.Table) -> ir.Table:
+        joins.append(ibis.to_sql(table, dialect="duckdb").count("LEFT OUTER JOIN"))
+        return keep(table)
+
+    monkeypatch.setattr(duckdb_engine, "keep", count_and_keep)
+    monkeypatch.setattr(history, "_JOINED_AT_ONCE", at_once)
+    settings = log_settings(write_types(tmp_path / "log.parquet"))
+    rows = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
+    assert list(rows.index) == ["anna", "ben"]
+    for place, kind in enumerate(TYPES):
+        is_bens = place % 2 == 0
+        expected = {
+            "events_30d": (place + 1, is_bens),
+            "events_7d": (place + 1 if place <= 4 else int(place == 5), is_bens and place <= 4),
+            "amount_30d": (sum(10 * place + number for number in range(place + 1)), (100 + place) * is_bens),
+            "days_since_last": (2 + place, 3 + place if is_bens else math.nan),
+            "active_days_30d": (1 if place == 0 else 2, is_bens),
+        }
+        for name, (anna, ben) in expected.items():
+            found = rows[f"{kind}_{name}"].to_list()
+            assert found == pytest.approx([anna, float(ben)], nan_ok=True), f"{kind}_{name}"
+    assert rows["events"].to_list() == [36, 4]
+    assert (max(joins), sum(joins)) == (min(at_once, len(TYPES)), len(TYPES))

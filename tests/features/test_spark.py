@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from event_logs import build, event, log_settings, write_log
+from event_logs import at, build, check, event, log_settings, shop_settings, write_log
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_leaks import check_features_see_no_future, check_labels_see_no_past, logs
@@ -56,23 +56,8 @@ def test_features_and_outcomes_of_a_real_log_are_the_same(
     duckdb_engine: Engine, spark_engine: Engine, real_data: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Two snapshots of the online shop, with amounts and an attribute."""
-    chosen = log_settings(
-        real_data("online_retail_ii.parquet"),
-        events={
-            "customer": "CustomerID",
-            "time": "InvoiceDate",
-            "known_time": None,
-            "amount": "amount",
-            "attributes": ["Country"],
-            "not_identifying": ["sheet"],
-            "derive": {
-                "type": "CASE WHEN InvoiceNo LIKE 'C%' THEN 'return' ELSE 'purchase' END",
-                "amount": "Quantity * UnitPrice",
-            },
-            "exclude": {"it has no price": "UnitPrice <= 0"},
-        },
-        churn={"active_days": 180, "horizon_days": [90]},
-    )
+    kind = "CASE WHEN InvoiceNo LIKE 'C%' THEN 'return' ELSE 'purchase' END"
+    chosen = shop_settings(real_data("online_retail_ii.parquet"), kind, {})
     snapshots = (date(2011, 3, 1), date(2011, 9, 10))
     built = [build(engine, chosen, tmp_path / "rejects.csv", snapshots) for engine in (duckdb_engine, spark_engine)]
     assert_same(*built)
@@ -144,3 +129,17 @@ def test_late_events_and_attributes_are_the_same(duckdb_engine: Engine, spark_en
     built = [build(engine, chosen, tmp_path / "rejects.csv") for engine in (duckdb_engine, spark_engine)]
     assert_same(*built)
     assert built[0].loc[0, "plan"] == "plus"
+
+
+def test_what_is_missing_where_tells_rows_apart(duckdb_engine: Engine, spark_engine: Engine, tmp_path: Path) -> None:
+    """A value and none, or none and the value: two events, whose rows have hashes of their own."""
+    row = {"customer_id": "a", "time": at(-1), "type": "login"}
+    log = [row | {"first": "x", "second": None}, row | {"first": None, "second": "x"}]
+    path = write_log(tmp_path / "log.parquet", log)
+    chosen = log_settings(path, events={"known_time": None, "amount": None, "attributes": ["first", "second"]})
+    for engine in (duckdb_engine, spark_engine):
+        checked = check(engine, chosen, tmp_path / "rejects.csv")
+        assert (checked.rows_read, checked.rejected, engine.count(checked.events)) == (2, {}, 2)
+        raw = engine.read_parquet(str(path), is_folder=False)
+        hashed = raw.select(hashed=engine.hash_rows([raw[name] for name in ("first", "second")]))
+        assert len(set(engine.batches(hashed).read_all()["hashed"].to_pylist())) == 2

@@ -71,6 +71,7 @@ def test_a_reason_carries_the_customers_value_and_the_contribution() -> None:
         ("age", 40.5, 0.5, "age is 40.5 (the median): raises the risk"),
         ("age", 12345.5, 0.0, "age is 12,345.5 (median 40.5): leaves the risk as it is"),
         ("age", 1e300, 0.5, "age is 1e+300 (median 40.5): raises the risk"),
+        ("age", -0.0, 0.5, "age is 0 (median 40.5): raises the risk"),
         ("age", None, 0.5, "age is missing: raises the risk"),
         ("plan", "plus", -0.5, "plan is plus (most often basic): lowers the risk"),
         ("plan", "basic", -0.5, "plan is basic (the most frequent): lowers the risk"),

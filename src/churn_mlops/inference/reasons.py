@@ -228,7 +228,7 @@ def _show(value: Value, unit: Unit | None = None) -> str:
         return "true" if value else "false"
     if not isinstance(value, float | int):
         return str(value)
-    return f"{value if unit is None else round_shown(value, unit):,.6g}"
+    return f"{value + 0.0 if unit is None else round_shown(value, unit):,.6g}"  # no -0
 
 
 LARGEST_ROUNDED: Final = 1e9

@@ -12,7 +12,9 @@ import pytest
 from customer_frames import MIXED
 from fitted_versions import PROFIT, Version, make_version
 
-from churn_mlops.inference.batch_score.job import Order, score_customers
+from churn_mlops.inference.batch_score.answering import AnsweringHere
+from churn_mlops.inference.batch_score.answers import Answerer
+from churn_mlops.inference.batch_score.job import Order, write_answers
 from churn_mlops.inference.batch_score.table_source import TableSource, find_files
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ def score(versions: dict[str, Version], tmp_path: Path) -> Callable[..., Scored]
             "missing_values": ("", "NA"),
         }
         order = Order(**(settings | changes))
-        counts = score_customers(version.quick, source, order)
+        answerer = Answerer(version.quick, source, order.reasons, order.max_missing_share, order.missing_values)
+        counts = write_answers(version.scorer.manifest, AnsweringHere(source, answerer), order)
         answers = pd.read_csv(output) if form == "csv" else pd.read_parquet(output)
         return Scored(answers, pd.read_csv(order.rejects), counts, output)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,6 @@ from churn_mlops.inference.batch_score.unfinished import open_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Score = Callable[..., Any]
     Write = Callable[..., Path]
@@ -112,14 +113,37 @@ def test_a_state_that_is_further_than_its_files_is_not_believed(tmp_path: Path) 
         assert unfinished.position is None
 
 
-def test_two_runs_do_not_write_one_output(tmp_path: Path) -> None:
-    """The second is told at once."""
+@pytest.mark.parametrize(("name", "said"), [(None, r"writes \S+/s\.csv;"), ("table s", "writes table s;")])
+def test_two_runs_do_not_write_one_output(tmp_path: Path, name: str | None, said: str) -> None:
+    """The second is told at once, by the name that the output has for people."""
     with (
         open_unfinished(tmp_path / "s.csv", "a"),
-        pytest.raises(OutputInUse, match=r"s\.csv"),
-        open_unfinished(tmp_path / "s.csv", "b"),
+        pytest.raises(OutputInUse, match=said),
+        open_unfinished(tmp_path / "s.csv", "b", name),
     ):
         pass
+
+
+def test_rejects_go_wherever_they_are_to(
+    score: Score, write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Into a folder that is not there yet, and onto another file system, to which no file can be renamed."""
+    rename = Path.replace
+
+    def refuse_far(self: Path, target: Path) -> Path:
+        if self.parent != target.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_far)
+    frame = make_frame(MIXED, rows=3).assign(customer_id=["C0", "", "C2"])
+    rejects = tmp_path / "far" / "away" / "rejects.csv"
+    scored = score("ebm", write(frame, "c.csv"), rejects=rejects)
+    assert scored.rejects["row"].tolist() == [2]
+    assert scored.answers["customer_id"].tolist() == ["C0", "C2"]
+    assert rejects.stat().st_mode & 0o777 == 0o644
+    assert [entry.name for entry in rejects.parent.iterdir()] == ["rejects.csv"]
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -165,11 +189,21 @@ def test_a_column_of_another_kind_is_refused_with_its_file(score: Score, write: 
         score("ebm", write(frame, "c.parquet"))
 
 
+@pytest.mark.parametrize("worth", [pd.Timestamp("2026-01-01"), [1.5]])
+def test_a_worth_of_another_kind_is_refused_with_its_file(score: Score, write: Write, worth: Any) -> None:
+    """Nobody is taken to be worth nothing; where a whole file has no worth, its customers are worth the usual."""
+    frame = make_frame(MIXED, rows=5, missing_share=0)
+    with pytest.raises(DataFileError, match=r"c\.parquet: the column 'worth' holds .* values; numbers were expected"):
+        score("profit", write(frame.assign(worth=[worth] * 5), "c.parquet"), customer_value="worth")
+    scored = score("profit", write(frame.assign(worth=None), "c.parquet"), customer_value="worth")
+    assert scored.answers["customer_value"].tolist() == [50.0] * 5
+
+
 def test_where_nobody_can_be_scored_the_last_output_stays(score: Score, write: Write, tmp_path: Path) -> None:
     """And the rejects say why."""
     (tmp_path / "scores.parquet").write_text("the last output")
     frame = make_frame(MIXED, rows=3).assign(customer_id=None)
-    with pytest.raises(DataError, match="None of the 3 rows could be scored"):
+    with pytest.raises(DataError, match=r"None of the 3 rows could be scored; .*rejects\.csv says why, and no answers"):
         score("ebm", write(frame, "c.csv"))
     assert (tmp_path / "scores.parquet").read_text() == "the last output"
     assert len(pd.read_csv(tmp_path / "rejects.csv")) == 3

@@ -10,7 +10,7 @@ from worded_signature import WORDED
 
 from churn_mlops.inference.batch_score.reason_columns import ReasonWriter, find_strongest
 from churn_mlops.inference.reasons import Explainer
-from churn_mlops.models.signature import Signature
+from churn_mlops.models.signature import Feature, Signature
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 9, 12])
@@ -21,7 +21,8 @@ def test_the_strongest_are_found_in_their_order(count: int) -> None:
     np.testing.assert_array_equal(find_strongest(contributions, count), expected)
 
 
-NUMBERS = Signature(features=WORDED.features[:-1])
+PLAIN = Feature(name="age", kind="numeric", minimum=0, maximum=90, typical=40.5)
+NUMBERS = Signature(features=(*WORDED.features[:-1], PLAIN))
 WRITER, EXPLAINER = ReasonWriter(NUMBERS, 0), Explainer(NUMBERS)
 
 
@@ -34,7 +35,10 @@ def figures(least: float, most: float) -> st.SearchStrategy[float | None]:
 @given(
     st.lists(
         st.tuples(
-            *(figures(low, high) for low, high in ((0, 99), (0, 2000), (0, 1), (0, 20), (-5000, 5000), (-60, 60)))
+            *(
+                figures(low, high)
+                for low, high in ((0, 99), (0, 2000), (0, 1), (0, 20), (-5000, 5000), (-60, 60), (-9, 99))
+            )
         ),
         min_size=1,
         max_size=20,
@@ -43,7 +47,7 @@ def figures(least: float, most: float) -> st.SearchStrategy[float | None]:
 )
 @settings(deadline=None, database=None, max_examples=100)
 def test_features_of_a_log_are_worded_as_one_by_one(rows: list[tuple[float | None, ...]], size: float) -> None:
-    """Counts, days, shares, ratios, amounts and trends, of which some texts name another feature's value."""
+    """Counts, days, shares, ratios, amounts, plain numbers, and trends whose texts may name another feature's value."""
     values = [np.array([np.nan if value is None else value for value in column]) for column in zip(*rows, strict=True)]
     contributions = np.full((len(rows), len(values)), size, dtype=np.float32)
     columns = WRITER.explain(values, contributions)

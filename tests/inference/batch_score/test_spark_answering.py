@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from customer_answers import ask_api, check_same, strange_customers
 from customer_frames import MIXED, make_frame
-from event_logs import log_settings
+from event_logs import shop_settings
 from log_roads import Road, fit_on, write_small_log
 
 from churn_mlops.config.settings import CustomersSettings, SparkSettings
@@ -158,6 +158,34 @@ def test_what_cannot_be_scored_is_said(score_on_spark: Callable[..., Any], write
         score_on_spark("ebm", write(frame.assign(tenure="many"), "texts.parquet"))
 
 
+def test_a_file_that_ends_too_early_is_said(
+    score_on_spark: Callable[..., Any], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Half of a part of a folder, which Spark finds out while it answers."""
+    frame = make_frame(MIXED, rows=20)
+    for name in ("in/a.parquet", "in/b.parquet"):
+        path = write(frame, name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match="Spark cannot answer for in"):
+        score_on_spark("ebm", tmp_path / "in")
+
+
+def test_a_feature_may_be_called_as_the_order_is(spark_engine: Spark, write: Callable[..., Path]) -> None:
+    """It keeps its values; customers of one id are told apart by what they lack, too."""
+    # imported here, since it needs pyspark
+    from churn_mlops.inference.batch_score.spark_answering import SparkCustomers
+
+    names = ["_order", "_ORDER_", "other"]
+    frame = pd.DataFrame({"_order": [1.0, None], "_ORDER_": [7.0, 7.0], "other": [None, 1.0], "customer_id": ["a"] * 2})
+    found = []
+    for rows in (frame, frame[::-1]):
+        table = open_table(spark_engine, CustomersSettings(path=str(write(rows))), ",", "INPUT")
+        customers = SparkCustomers(spark_engine, table, "customers", names, NamedColumns("customer_id"))
+        found.append([row.asDict() for row in customers.order().collect()])
+    assert found[0] == found[1]
+    assert sorted((row["_order"] or 0, row["_ORDER_"], row["other"] or 0) for row in found[0]) == [(0, 7, 1), (1, 7, 0)]
+
+
 def test_a_worker_without_the_packages_is_explained(
     spark_engine: Spark,
     score_on_spark: Callable[..., Any],
@@ -174,22 +202,6 @@ def test_a_worker_without_the_packages_is_explained(
         score_on_spark("ebm", write(make_frame(MIXED, rows=20)))
 
 
-ONLINE_RETAIL: dict[str, Any] = {
-    "events": {
-        "customer": "CustomerID",
-        "time": "InvoiceDate",
-        "known_time": None,
-        "amount": "amount",
-        "attributes": ["Country"],
-        "not_identifying": ["sheet"],
-        "derive": {"type": "'purchase'", "amount": "Quantity * UnitPrice"},
-        "exclude": {"it has no price": "UnitPrice <= 0", "it is cancelled": "InvoiceNo LIKE 'C%'"},
-    },
-    "churn": {"active_days": 180, "horizon_days": [90]},
-    "features": {"windows_days": [90]},
-}
-
-
 @pytest.mark.parametrize("log", ["generated", "online_retail_ii.parquet"])
 def test_a_log_becomes_the_same_features_outcomes_and_scores(
     duckdb_engine: Engine,
@@ -203,7 +215,12 @@ def test_a_log_becomes_the_same_features_outcomes_and_scores(
         settings, training, today = write_small_log(tmp_path / "log"), (date(2024, 9, 1),), date(2024, 11, 1)
     else:
         settings, training, today = (
-            log_settings(real_data(log), **ONLINE_RETAIL),
+            shop_settings(
+                real_data(log),
+                "'purchase'",
+                {"it is cancelled": "InvoiceNo LIKE 'C%'"},
+                features={"windows_days": [90]},
+            ),
             (date(2011, 6, 1),),
             date(2011, 9, 10),
         )

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytest.importorskip("pyspark", reason="needs pyspark: pip install 'churn-mlops[spark]'")
+if shutil.which("java") is None:
+    pytest.skip("needs Java 17 on the path, which Spark runs on", allow_module_level=True)
 
 WRITE = """
 import json, sys
@@ -33,7 +40,11 @@ catalogue = {
 
 
 def settings(config):
-    return Settings.model_validate({"engine": {"name": "pyspark"}, "spark": {"master": "local[1]", "config": config}})
+    return Settings.model_validate({
+        "data": {"events": {"table": "log"}},
+        "engine": {"name": "pyspark"},
+        "spark": {"master": "local[1]", "config": config},
+    })
 
 
 def write(customers):
@@ -48,9 +59,16 @@ def write(customers):
     return folder / "answers.parquet"
 
 
-def refusal(name, config):
+def refusal(name, config, overwrite=False):
     try:
-        SparkTable(name, False, settings(config)).check()
+        SparkTable(name, overwrite, settings(config)).check()
+    except OutputRefused as error:
+        return str(error)
+
+
+def failure(name):
+    try:
+        SparkTable(name, True, settings(catalogue)).replace(folder / "answers.parquet")
     except OutputRefused as error:
         return str(error)
 
@@ -64,8 +82,18 @@ with open_engine(settings(catalogue).engine, settings(catalogue).spark) as engin
     said["rows"] = [[row.customer_id, row.churn_probability, row.risk_band, row.missing] for row in
                     session.table("scores").collect()]
     session.sql("CREATE TABLE other AS SELECT 1 AS one")
+    session.sql("CREATE TABLE log AS SELECT 1 AS one")
+    session.sql("CREATE VIEW seen AS SELECT 1 AS one")
     said["tables"] = sorted(table.name for table in session.catalog.listTables())
 said["taken"] = refusal("other", catalogue)
+said["nowhere"] = refusal("nowhere.scores", catalogue)
+said["view"] = refusal("SEEN", catalogue, overwrite=True)
+said["log"] = refusal("default.LOG", catalogue, overwrite=True)
+said["letters"] = failure("größe")
+SparkTable("default.more", False, settings(catalogue)).replace(write(2))
+SparkTable("spark_catalog.default.more", False, settings(catalogue)).replace(write(4))
+with open_engine(settings(catalogue).engine, settings(catalogue).spark) as engine:
+    said["more"] = engine.connection._session.table("more").count()
 print(json.dumps(said))
 """
 
@@ -80,5 +108,10 @@ def test_a_table_of_the_catalogue_is_replaced(tmp_path: Path) -> None:
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["rows"] == [[f"C{number}", 0.5, "low", ["plan", "price"]] for number in range(3)]
     assert "'other' is a table that churn-mlops score did not write" in said["taken"]
-    assert said["tables"] == ["other", "scores"]
+    assert said["tables"] == ["log", "other", "scores", "seen"]
+    assert "Spark has no database 'nowhere'" in said["nowhere"]
+    assert "'SEEN' is a view of Spark's catalogue" in said["view"]
+    assert "'default.LOG' is what data.events.table names" in said["log"]
+    assert said["letters"] is None or said["letters"].startswith("Spark cannot write the table 'größe'")
+    assert said["more"] == 4
     assert "Spark's catalogue is in memory and ends with this process" in said["in_memory"]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pa_parquet
 import pytest
 
-from churn_mlops.errors import DataError, DataFileError, MissingColumn
+from churn_mlops.errors import DataFileError, MissingColumn
 from churn_mlops.inference.batch_score.cutting import cut
 from churn_mlops.inference.batch_score.table_source import TableSource, find_files
 
@@ -143,12 +144,64 @@ def test_a_column_that_is_missing_is_named_with_its_file(write: Write) -> None:
         open_source(path)
 
 
-def test_files_of_one_table_have_one_kind_of_id(write: Write, tmp_path: Path) -> None:
-    """Numbers in one and texts in the other make no column."""
-    write(FRAME.iloc[:3].assign(customer_id=[1, 2, 3]), "in/a.parquet")
-    write(FRAME.iloc[:3], "in/b.parquet")
-    with pytest.raises(DataError, match=r"b\.parquet.*'customer_id' holds large_string.*int64"):
-        open_source(tmp_path / "in")
+WHOLE = pa.array([1, 2, 3])
+TEXTS = pa.array(["1", "2", "3"])
+TIMES = WHOLE.cast(pa.timestamp("us"))
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second"),
+    [
+        ("customer_id", WHOLE, TEXTS),
+        ("customer_id", WHOLE, WHOLE.cast(pa.int32())),
+        ("customer_id", WHOLE, WHOLE.cast(pa.float64())),
+        ("as_of", TIMES, TIMES.cast(pa.date32())),
+        ("as_of", TEXTS, TIMES.cast(pa.date32())),
+    ],
+)
+def test_files_that_would_make_no_column_are_refused(
+    tmp_path: Path, column: str, first: pa.Array, second: pa.Array
+) -> None:
+    """Before anybody is scored; the file, the column and both types are named."""
+    write_parts(tmp_path, column, first, second)
+    said = rf"b\.parquet: the column '{column}' holds {second.type}.*a\.parquet are {first.type}"
+    with pytest.raises(DataFileError, match=said.replace("[", r"\[")):
+        open_source(tmp_path, time="as_of")
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second"),
+    [
+        ("customer_id", TEXTS, WHOLE.cast(pa.float64())),
+        ("customer_id", TEXTS, TEXTS.dictionary_encode()),
+        ("as_of", TEXTS, TIMES),
+        ("as_of", TIMES.cast(pa.date32()), TIMES.cast(pa.date64())),
+    ],
+)
+def test_files_whose_types_become_one_are_read(tmp_path: Path, column: str, first: pa.Array, second: pa.Array) -> None:
+    """Ids that are no whole numbers become texts, and texts become times."""
+    write_parts(tmp_path, column, first, second)
+    assert len(list(open_source(tmp_path, time="as_of").batches(10, None))) == 2
+
+
+def write_parts(folder: Path, column: str, *parts: pa.Array) -> None:
+    """Write files whose column differs in its type."""
+    for name, part in zip("ab", parts, strict=True):
+        columns = {"customer_id": TEXTS, "tenure": WHOLE, "plan": TEXTS, "as_of": TEXTS} | {column: part}
+        pa_parquet.write_table(pa.table(columns), folder / f"{name}.parquet")
+
+
+def test_what_columns_mean_is_a_part_of_the_fingerprint(write: Write) -> None:
+    """The same columns of the same file, with another role each."""
+    path = write(FRAME.assign(other=1.0), "c.csv")
+    options: tuple[dict[str, Any], ...] = (
+        {"customer_value": "other"},
+        {"time": "other"},
+        {"customer_value": "other", "time": "other"},
+    )
+    swapped = TableSource([path], ["tenure", "plan", "customer_id"], "other"), open_source(path)
+    found = {*(open_source(path, **told).fingerprint for told in options), *(one.fingerprint for one in swapped)}
+    assert len(found) == 5
 
 
 def test_a_source_that_changes_has_another_fingerprint(write: Write) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from programs import make_program
 
+from churn_mlops.inference.events import engine
 from churn_mlops.inference.events.engine import FeatureEngine
 
 if TYPE_CHECKING:
@@ -73,6 +74,32 @@ def test_a_customer_sees_no_other() -> None:
 def test_functions_mean_what_they_mean_in_the_engines(sql: str, found: Any) -> None:
     """Those that SQLite lacks, and those that it has for plain letters only."""
     assert ask(f"SELECT {sql}") == found
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("floor(-1.5)", -2.0),
+        ("floor(1e300)", 1e300),
+        ("floor(9e999)", math.inf),
+        ("floor(7)", 7),
+        ("floor(NULL)", None),
+        ("mod(7, 4)", 3.0),
+        ("mod(-7.5, 2)", -1.5),
+        ("mod(7, 0)", None),
+        ("mod(9e999, 2)", None),
+        ("mod(NULL, 2)", None),
+    ],
+)
+@pytest.mark.parametrize("is_built_in", [True, False])
+def test_mathematics_is_the_same_where_sqlite_has_none(
+    monkeypatch: pytest.MonkeyPatch, sql: str, found: Any, is_built_in: bool
+) -> None:
+    """To the type of the number."""
+    if not is_built_in:
+        monkeypatch.setattr(engine, "_has", lambda connection, call: False)
+    computed = ask(f"SELECT {sql}")
+    assert (computed, type(computed)) == (found, type(found))
 
 
 def test_days_are_united() -> None:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from event_logs import check, log_settings, write_log
 from hypothesis import given
 from hypothesis import strategies as st
 from programs import SNAPSHOT, make_program
 
+from churn_mlops.data.events import meaning
+from churn_mlops.inference.events import taking
+from churn_mlops.inference.events.engine import FeatureEngine
 from churn_mlops.inference.events.taking import EventTaker, TakenEvents, midnight
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from churn_mlops.data.events.engine import Engine
 
 DAY = date(2024, 3, 31)
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -108,11 +117,69 @@ def test_customers_and_cancellations_become_rows() -> None:
     taker = EventTaker(make_program())
     assert taker.take_customer({"seats": 5.0, "plan": "basic"}) == [(0, midnight(SNAPSHOT) - 1, "basic", 5)]
     assert taker.take_customer({}) == [(0, midnight(SNAPSHOT) - 1, None, None)]
-    for seats in (10**400, 1e300, 2**63):
-        assert taker.take_customer({"seats": seats})[0][3] is None  # no column of the engine holds it
     one = event("2024-03-30", known_time="2024-03-01")
     before = midnight(SNAPSHOT) - 86_400_000_000
     assert taker.take_cancellations([one, event("2024-03-30")], DAY) == [(0, before, before)] * 2
+
+
+@pytest.mark.parametrize(
+    ("seats", "taken"),
+    [
+        (5, 5),
+        (5.0, 5),
+        ("5", 5),
+        ("5.0", 5),
+        (2**53 + 1, 2**53 + 1),
+        (str(2**53 + 1), 2**53 + 1),
+        (-(2**63), -(2**63)),
+        (2**63, 2.0**63),
+        (1e19, 1e19),
+        (1e300, 1e300),
+        pytest.param(10**400, None, id="immense"),
+        (5.5, 5.5),
+        ("five", None),
+        (True, 1),
+    ],
+)
+def test_a_whole_number_stays_itself(seats: Any, taken: Any) -> None:
+    """Up to the largest that the engine can hold; a larger one is a float, or missing where it is none."""
+    program = make_program('SELECT "seats" FROM "customers"')
+    rows = EventTaker(program).take_customer({"seats": seats})
+    assert (rows[0][3], type(rows[0][3])) == (taken, type(taken))
+    assert FeatureEngine(program).compute({"customers": rows}) == {"found": taken}
+
+
+ALIKE: tuple[dict[str, Any], ...] = (
+    {"amount": None, "attributes": {}},
+    {"amount": -1.0, "attributes": {}},
+    {"amount": 0.0, "attributes": {}},
+    {"amount": 0.0, "attributes": {"device": "android"}},
+    {"amount": 0.0, "attributes": {"device": "ios"}},
+    {"amount": 0.0, "attributes": {"device": "ios", "beta": "no"}},
+)
+
+
+@pytest.mark.parametrize("first", range(len(ALIKE)))
+def test_of_equals_the_one_counts_that_the_logs_check_keeps(duckdb_engine: Engine, tmp_path: Path, first: int) -> None:
+    """Known, happened and typed alike: without an amount first, then the smaller one, then attributes by name."""
+    rest = ALIKE[first:]
+    same = [event("2024-03-01", event_id="a", **fields) for fields in rest]
+    taken = [take(*events, attributes=("device", "beta")).rows for events in (same, same[::-1])]
+    of_log = [one | {"beta": None, "device": None} | one["attributes"] | {"customer_id": "c"} for one in same]
+    settings = log_settings(
+        write_log(tmp_path / "log.parquet", [one | {"attributes": None} for one in of_log]),
+        events={"event_id": "event_id", "known_time": None, "attributes": ["device", "beta"]},
+    )
+    (kept,) = duckdb_engine.batches(check(duckdb_engine, settings, tmp_path / "r.csv").events).read_all().to_pylist()
+    for ((_, _, _, kind, *values),) in taken:
+        assert (kind, *values) == (kept["type"], kept["amount"], kept["attribute_0"], kept["attribute_1"])
+        assert values[0] == (None if rest[0]["amount"] is None else rest[0]["amount"] * 1_000_000)
+
+
+def test_what_is_written_twice_is_the_same() -> None:
+    """The figures that the API does without Ibis for are those of the log's check."""
+    assert (taking.ONLY_TYPE, taking._MILLIONTHS) == (meaning.ONLY_TYPE, meaning.MILLIONTHS)
+    assert taking._LARGEST_AMOUNT == meaning.LARGEST_AMOUNT
 
 
 moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.sampled_from([None, UTC]))  # noqa: DTZ001 - st gives the zones

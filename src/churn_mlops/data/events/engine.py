@@ -265,8 +265,10 @@ class Spark(Engine):
         self.connection._session.conf.set(name, str(value))
 
     def hash_rows(self, columns: Sequence[ir.Value]) -> ir.IntegerValue:
-        """Hash values into 64 bits."""
-        return _call("xxhash64", dt.int64, ibis.struct({f"c{place}": column for place, column in enumerate(columns)}))
+        """Hash values into 64 bits; the hash leaves out what is missing, so it is told which values are."""
+        values = {f"c{place}": column for place, column in enumerate(columns)}
+        missing = {f"is_missing_{place}": column.isnull() for place, column in enumerate(columns)}
+        return _call("xxhash64", dt.int64, ibis.struct(values | missing))
 
     def _instant(self, time: ir.Value, zone: str | None) -> ir.IntegerValue:
         time = time.cast(dt.Timestamp("UTC"))  # unix_micros takes no timestamp without a zone

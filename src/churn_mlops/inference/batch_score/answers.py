@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from churn_mlops.data.kinds import read_column
 from churn_mlops.data.rejects import Reject
 from churn_mlops.data.times import read_times
-from churn_mlops.errors import FeatureSchemaMismatch
+from churn_mlops.errors import DataFileError, FeatureSchemaMismatch
 from churn_mlops.inference.batch_score.reason_columns import ReasonWriter
 from churn_mlops.inference.batch_score.table_encoder import Levels, TableEncoder, count_flags, list_names
 from churn_mlops.models.coherence import make_coherent
@@ -80,11 +80,6 @@ class Answerer:
         self._encoder = TableEncoder(manifest.signature, missing_values)
         self._reasons = ReasonWriter(manifest.signature, reasons)
 
-    @property
-    def features(self) -> int:
-        """How many features the version has."""
-        return len(self._names)
-
     def answer(self, batch: CustomerBatch) -> Answers:
         """Answer for all who can be scored.
 
@@ -94,7 +89,7 @@ class Answerer:
         customers, encoded = batch.customers, self._encoder.encode(batch.customers, batch.file)
         ids, id_problems = self._read_ids(customers)
         times, time_problems = self._read_times(customers)
-        worth, worth_problems = self._read_worth(customers)
+        worth, worth_problems = self._read_worth(customers, batch.file)
         problems = worth_problems | time_problems | self._find_incomplete(encoded) | encoded.unfit | id_problems
         rejects = [*batch.unreadable, *self._reject(batch, problems)]
         if not problems:
@@ -188,11 +183,14 @@ class Answerer:
         times = read_times(pa.chunked_array([column]), name, self._missing_values)
         return pa.array(times.values, pa.timestamp("us", "UTC")), times.rejected
 
-    def _read_worth(self, customers: pa.RecordBatch) -> tuple[Floats | None, dict[int, str]]:
+    def _read_worth(self, customers: pa.RecordBatch, file: str) -> tuple[Floats | None, dict[int, str]]:
         name = self._columns.customer_value
         if name is None:
             return None, {}
-        read = read_column(pa.chunked_array([customers[name]]), name, "numeric", self._missing_values)
+        column = customers[name]
+        read = read_column(pa.chunked_array([column]), name, "numeric", self._missing_values)
+        if read.kind is None and not pa.types.is_null(column.type):
+            raise DataFileError(file, f"the column {name!r} holds {column.type} values; numbers were expected.")
         worth = read.values.to_numpy(dtype=np.float64)
         problem = "the column {!r} is {!r}; a customer value of at least 0 was expected."
         negative = {row: problem.format(name, worth[row].item()) for row in np.flatnonzero(worth < 0).tolist()}

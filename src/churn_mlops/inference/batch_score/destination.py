@@ -29,6 +29,9 @@ class Destination:
         rejects: the file of the rows that cannot be scored.
         table: that is made of the file; None where the file is wanted.
         name: for people.
+
+    Raises:
+        OutputRefused: two of the files are one.
     """
 
     file: Path
@@ -36,6 +39,25 @@ class Destination:
     rejects: Path
     table: OutputTable | None
     name: str
+
+    def __post_init__(self) -> None:
+        if self.rejects.is_dir():
+            raise OutputRefused(f"--rejects {self.rejects} is a folder; name the file to write.")
+        if len({file.resolve() for file in self.files}) < len(self.files):
+            raise OutputRefused(
+                f"The answers, the rows that cannot be scored and the events that cannot be used need a file each; "
+                f"they would go to {self.file}, {self.rejects} and {self.rejected_events}: give another --rejects."
+            )
+
+    @property
+    def rejected_events(self) -> Path:
+        """The file of the rows of an event log that are no events."""
+        return self.rejects.with_name(f"{self.rejects.name.partition('.')[0]}.rejected_events.csv")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that are written."""
+        return self.file, self.rejects, self.rejected_events
 
     def publish(self) -> None:
         """Make the table, where one is wanted: it has all of the answers, or is as it was."""
@@ -77,20 +99,20 @@ def _choose_table(options: Options, settings: Settings) -> Destination:
         raise OutputRefused("--format is for files; a table has none.")
     table: OutputTable
     if settings.engine.name == "pyspark":
-        folder = settings.engine.temp_directory or settings.artifacts.path / "scores"
+        folder, stem = settings.engine.temp_directory or settings.artifacts.path / "scores", ""
         table = SparkTable(name, options.overwrite, settings)
         described = f"table {name} of Spark's catalogue"
     else:
         if settings.engine.database is None:
             raise OutputRefused("--output-table needs engine.database: the DuckDB file that gets the table.")
-        folder = settings.engine.database.parent
-        table = DuckDbTable(name, options.overwrite, settings.engine)
+        folder, stem = settings.engine.database.parent, f".{settings.engine.database.stem}"
+        table = DuckDbTable(name, options.overwrite, settings)
         described = f"table {name} of {settings.engine.database}"
     with explain_unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         table.check()
     return Destination(
-        folder / f".{name}.scores.parquet",
+        folder / f"{stem}.{name}.scores.parquet",
         "parquet",
         options.rejects or folder / f"{name}.rejects.csv",
         table,

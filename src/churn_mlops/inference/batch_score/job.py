@@ -14,22 +14,20 @@ import pyarrow as pa
 from churn_mlops.atomic_files import explain_unwritable
 from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.errors import DataError
-from churn_mlops.inference.batch_score.answering import AnsweringHere, AnswerOptions
-from churn_mlops.inference.batch_score.answers import Answerer
+from churn_mlops.inference.batch_score.answering import AnswerOptions
 from churn_mlops.inference.batch_score.contact_list import ContactList
 from churn_mlops.inference.batch_score.formats import FORMATS
 from churn_mlops.inference.batch_score.unfinished import open_unfinished
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from churn_mlops.inference.batch_score.answering import Answered, Answering
     from churn_mlops.inference.batch_score.formats import Part
     from churn_mlops.inference.batch_score.options import By, Form
-    from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
-    from churn_mlops.inference.batch_score.source import CustomerSource, Position
+    from churn_mlops.inference.batch_score.source import Position
     from churn_mlops.inference.batch_score.unfinished import Unfinished
     from churn_mlops.registry.manifest import Manifest
 
@@ -57,6 +55,7 @@ class Order:
         by: what is best, where `top` is given.
         max_missing_share: a customer with a larger share of missing features is rejected.
         missing_values: texts that mean a missing value.
+        name: of the output for people; its path without one.
     """
 
     output: Path
@@ -67,6 +66,7 @@ class Order:
     by: By
     max_missing_share: float
     missing_values: tuple[str, ...]
+    name: str | None = None
 
     @property
     def options(self) -> AnswerOptions:
@@ -82,23 +82,18 @@ class Progress:
     customers: int
 
 
-def score_customers(
-    scorer: QuickScorer,
-    source: CustomerSource,
-    order: Order,
-    observe: Callable[[Progress], None] = lambda _: None,
-    further: Mapping[int, QuickScorer] | None = None,
+def write_answers(
+    manifest: Manifest, answering: Answering, order: Order, observe: Callable[[Progress], None] = lambda _: None
 ) -> Counter[str]:
-    """Score all customers of a source, and replace the output at once when all are.
+    """Have all customers answered for, here or elsewhere, and replace the output at once when all are.
 
     A run that is killed leaves the output as it was; one of the same version, source and order goes on where it was.
 
     Args:
-        scorer: the version.
-        source: the customers.
+        manifest: of the version.
+        answering: who answers, by the options of the same order.
         order: what is to be written.
         observe: told how far the run is.
-        further: what scores the version's further horizons, by their days.
 
     Returns:
         How many customers were scored and rejected, are predicted to leave, and have something missing, never seen or
@@ -109,24 +104,11 @@ def score_customers(
         OutputInUse: another process writes the same output.
         NotWritable: the folder of the output refuses.
     """
-    answerer = Answerer(scorer, source, order.reasons, order.max_missing_share, order.missing_values, further)
-    return write_answers(scorer.manifest, AnsweringHere(source, answerer), order, observe)
-
-
-def write_answers(
-    manifest: Manifest, answering: Answering, order: Order, observe: Callable[[Progress], None] = lambda _: None
-) -> Counter[str]:
-    """Have all customers answered for, here or elsewhere, and do with the answers what `score_customers` does.
-
-    Args:
-        manifest: of the version.
-        answering: who answers, by the options of the same order.
-        order: what is to be written.
-        observe: told how far the run is.
-    """
+    with explain_unwritable(order.rejects.parent):
+        order.rejects.parent.mkdir(parents=True, exist_ok=True)
     with (
         explain_unwritable(order.output.parent),
-        open_unfinished(order.output, _fingerprint(manifest, answering, order)) as unfinished,
+        open_unfinished(order.output, _fingerprint(manifest, answering, order), order.name) as unfinished,
     ):
         _Run(manifest, answering, order, unfinished).run(observe)
         return unfinished.counts
@@ -158,7 +140,7 @@ class _Run:
             self._unfinished.give_up(self._order.rejects)
             raise DataError(
                 f"None of the {self._unfinished.counts['rejected']:,} rows could be scored; {self._order.rejects} says "
-                f"why, and {self._order.output} is as it was."
+                f"why, and no answers were written."
             )
         if self._best is not None and self._best.kept is not None:
             self._unfinished.add(self._format, self._format.write(self._best.kept))

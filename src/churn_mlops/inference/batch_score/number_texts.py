@@ -36,12 +36,6 @@ def join_pieces(table: pa.Array, places: Places) -> pa.Array:
     return pa.StringArray.from_buffers(len(places), pa.py_buffer(joined), content or pa.py_buffer(b""))
 
 
-def show_numbers(numbers: Floats) -> pa.Array:
-    """Write numbers as `f"{number:,.6g}"` does, text [rows]; none of them is NaN."""
-    places, others = split_numbers(numbers, len(NUMBER_PIECES))
-    return join_pieces(pa.concat_arrays([NUMBER_PIECES, others]), places)
-
-
 def split_numbers(numbers: Floats, first: int) -> tuple[Places, pa.Array]:
     """Find the pieces of which numbers consist when they are written as `f"{number:,.6g}"` does.
 

@@ -27,7 +27,7 @@ class VersionFiles(Protocol):
     """Where the files of a version are read from: its registry, or a copy that was sent here."""
 
     def read_file(self, manifest: Manifest, name: str = GRAPH) -> bytes:
-        """Read one file of a version, checked against the hash in the manifest.
+        """Read one file of a version; a registry checks it against the hash in the manifest, a copy already was.
 
         Raises:
             VersionRefused: it fails the check.

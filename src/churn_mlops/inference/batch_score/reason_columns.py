@@ -167,7 +167,7 @@ class ReasonWriter:
         absent = np.flatnonzero(np.isnan(numbers))
         numbers[absent] = 0
         unit = self._texts[feature][0].unit
-        shown = numbers if unit is None else round_numbers(numbers, unit)
+        shown = numbers + 0.0 if unit is None else round_numbers(numbers, unit)  # no -0
         if unit in COUNTED:
             _settle_ones(shown)
         pieces[:, 0] = self._befores + feature

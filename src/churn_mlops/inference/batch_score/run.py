@@ -43,6 +43,7 @@ def run_score(options: Options) -> None:
         by=_choose_by(options.by, manifest),
         max_missing_share=settings.serving.max_missing_share,
         missing_values=settings.data.missing_values,
+        name=place.name,
     )
     version = VersionContent.read(registry, manifest)
     gc.freeze()  # what is loaded by now stays: no collection has to look at it again

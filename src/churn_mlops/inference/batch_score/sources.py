@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -58,24 +59,24 @@ def open_source(
         options: what it was told.
         manifest: of the version that is to score.
         settings: the configuration.
-        place: where answers go: a file, which must not lie within the input.
+        place: where answers go, which must not lie within what is read.
         observe: told in words what is done before there are customers.
 
     Raises:
         DataError: it cannot be read, or lacks a column.
-        OutputRefused: the output lies within it.
+        OutputRefused: a file that is written lies within what is read.
     """
     path = _choose_table(options, settings)
+    _keep_apart(place, path, settings)
     if path is None:
         with _open_log(options, manifest, settings, place, observe) as opened:
             yield opened
         return
     if settings.engine.name == "pyspark":
-        with _open_on_spark(path, options, manifest, settings, place, observe) as opened:
+        with _open_on_spark(path, options, manifest, settings, observe) as opened:
             yield opened
         return
     files = find_files(path)
-    _keep_apart(place.file, path, files)
     names = read_names(files[0], settings.data.delimiter)
     columns = _name_columns(names, options, manifest, settings)
     source = TableSource(files, manifest.signature.names, *columns, settings.data.delimiter)
@@ -109,16 +110,9 @@ def _name_columns(
 
 @contextmanager
 def _open_on_spark(
-    path: str,
-    options: Options,
-    manifest: Manifest,
-    settings: Settings,
-    place: Destination,
-    observe: Callable[[str], None],
+    path: str, options: Options, manifest: Manifest, settings: Settings, observe: Callable[[str], None]
 ) -> Iterator[Opened]:
     """Open a table by the engine: files that the workers can read as well."""
-    if "://" not in path:
-        _keep_apart(place.file, path, find_log_files(path))
     # imported here: a table should not wait for engines that it does without
     from churn_mlops.config.settings import CustomersSettings
     from churn_mlops.data.events.engine import open_spark
@@ -141,14 +135,11 @@ def _open_log(
 ) -> Iterator[Opened]:
     settings = follow_version(settings, manifest)
     assert manifest.event_features is not None  # noqa: S101 - it could not be followed without
-    path = settings.data.events.path
-    if path is not None and "://" not in path:
-        _keep_apart(place.file, path, find_log_files(path))
     # imported here: a table should not wait the second that Ibis takes
     from churn_mlops.data.events.engine import open_engine
     from churn_mlops.features.log_snapshot import compute_snapshot
 
-    rejects = place.rejects.with_name(f"{place.rejects.name.partition('.')[0]}.rejected_events.csv")
+    rejects = place.rejected_events
     with open_engine(settings.engine, settings.spark) as engine:
         types = manifest.event_features.types
         with explain_unwritable(rejects.parent):
@@ -179,14 +170,6 @@ def _answer_snapshot(
     return partial(AnsweringOnSpark, SparkCustomers(snapshot.engine, snapshot.rows, snapshot.name, features, columns))
 
 
-def find_log_files(path: str) -> list[Path]:
-    """List the files of an event log: one, those of a folder, or those that a pattern matches."""
-    place = Path(path)
-    if place.is_dir() or place.exists():
-        return [place]
-    return find_files(path)
-
-
 def _find_value(manifest: Manifest, names: Sequence[str]) -> str | None:
     """Find the column that says what each customer is worth, where that is no feature."""
     parameters = manifest.decision.parameters
@@ -194,10 +177,32 @@ def _find_value(manifest: Manifest, names: Sequence[str]) -> str | None:
     return next((name for name in wanted if name in names and name not in manifest.signature.names), None)
 
 
-def _keep_apart(output: Path, path: str, files: Sequence[Path]) -> None:
-    resolved = output.resolve()
-    if resolved in map(Path.resolve, files) or Path(path).resolve() in resolved.parents:
-        raise OutputRefused(f"{output} lies within the input, {path}: write it somewhere else.")
+def _keep_apart(place: Destination, table: str | None, settings: Settings) -> None:
+    """Refuse to write over what is read, or among it.
+
+    Raises:
+        OutputRefused: a file lies within a table, a part of the log, or is the engine's database.
+    """
+    data, database = settings.data, settings.engine.database
+    logs = (data.events, data.customers, data.cancellations)
+    read = [table, *(log.path for log in logs if log), None if database is None else str(database)]
+    for path in read:
+        for file in place.files:
+            if path is not None and "://" not in path and _lies_within(file, path):
+                raise OutputRefused(f"{file} lies within the input, {path}: write it somewhere else.")
+
+
+def _lies_within(file: Path, path: str) -> bool:
+    """Say whether a file is the one that a path names, is or would be in its folder, or fits its pattern."""
+    resolved, place = file.resolve(), Path(path)
+    if place.is_dir():
+        # what a link in the folder leads to is read as well
+        links = (entry for entry in place.rglob("*") if entry.is_symlink()) if file.exists() else ()
+        return place.resolve() in resolved.parents or resolved in map(Path.resolve, links)
+    if place.exists() or not glob.has_magic(path):
+        return place.resolve() == resolved
+    matching = glob.iglob(path, recursive=True)  # noqa: PTH207 - takes absolute patterns
+    return file.absolute().match(str(place.absolute())) or resolved in (Path(name).resolve() for name in matching)
 
 
 def _describe(snapshot: LogSnapshot, was_given: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]  # it ships no types
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as sql
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -76,9 +77,13 @@ class SparkCustomers:
 
     def order(self) -> Any:
         """Give Spark's own table of them, ordered by their ids, and those of one id by a hash of all that is said."""
-        frame = self.engine.frame(self.table)
-        hashed = frame.withColumn(_ORDER, sql.xxhash64(*map(_quote, self.table.columns)))
-        return hashed.orderBy(_quote(self.columns.customer_id), _ORDER).drop(_ORDER)
+        frame, columns = self.engine.frame(self.table), [_column(name) for name in self.table.columns]
+        own = _ORDER
+        while own in map(str.lower, self.table.columns):
+            own += "_"
+        # the hash leaves out what is missing, so it is told what is
+        hashed = frame.withColumn(own, sql.xxhash64(*columns, *(column.isNull() for column in columns)))
+        return hashed.orderBy(_column(self.columns.customer_id), own).drop(own)
 
 
 class AnsweringOnSpark:
@@ -152,7 +157,7 @@ def explain_failure(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:  # of which a failed job may end in either
         text = str(error)
         if own := _OWN_ERROR.search(text):
             raise DataError(own[1]) from error
@@ -164,8 +169,8 @@ def explain_failure(name: str) -> Iterator[None]:
         raise DataError(f"Spark cannot answer for {name}: {' '.join(text.split())[:300]}") from error
 
 
-def _quote(column: str) -> Any:
-    return sql.col("`" + column.replace("`", "``") + "`")
+def _column(name: str) -> Any:
+    return sql.col("`" + name.replace("`", "``") + "`")
 
 
 def _count(flags: pa.ChunkedArray) -> int:

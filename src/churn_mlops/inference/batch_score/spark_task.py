@@ -44,6 +44,7 @@ class AnswerTask:
 
     def pack(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Give a row for each batch: see `PACKED_SCHEMA`."""
+        pa.set_cpu_count(1)  # Spark runs as many tasks as there are processors
         for batch in batches:
             answered = self.answer(batch)
             yield pa.record_batch({"rows": [len(answered)], "answers": [_write_stream(answered)]})
@@ -59,7 +60,6 @@ class AnswerTask:
             DataFileError: a column holds what can be no value of its feature.
             VersionRefused: the version cannot be loaded.
         """
-        pa.set_cpu_count(1)  # Spark runs as many tasks as there are processors
         numbers = np.arange(len(customers), dtype=np.int64)
         answerer = _load(self.version.value, self.columns, self.options)
         return join_rejects(answerer.answer(CustomerBatch(customers, self.name, numbers, (), (0, 0), 0.0)))

@@ -116,9 +116,10 @@ class TableSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names the files, their sizes and when they were changed."""
+        """Names the files, their sizes and when they were changed, and what their columns mean."""
         stats = [(str(file), status.st_size, status.st_mtime_ns) for file in self._files for status in (file.stat(),)]
-        return hashlib.sha256(repr((stats, self._columns, self._delimiter)).encode()).hexdigest()
+        roles = self.customer_id, self.customer_value, self.snapshot_date
+        return hashlib.sha256(repr((stats, self._columns, roles, self._delimiter)).encode()).hexdigest()
 
     def batches(self, rows: int, after: Position | None) -> Iterator[CustomerBatch]:
         """Give the customers that follow a position, or all; no batch has customers of two files."""
@@ -153,14 +154,15 @@ class TableSource:
                 raise MissingColumn(f"{file}: {names_it}", column, names)
 
     def _check_types(self) -> None:
-        """Refuse ids or snapshot dates of two types, which would be no column of the output."""
+        """Refuse ids or snapshot dates that would become two types, which would be no column of the output."""
         types: dict[str, pa.DataType] = {}
+        become = {self.customer_id: _become_id, self.snapshot_date: _become_date}
         for file in self._files:
             schema = pa_parquet.read_schema(file) if file.suffix == ".parquet" else pa.schema([])
             for column in filter(None, (self.customer_id, self.snapshot_date)):
                 found = schema.field(column).type if column in schema.names else pa.string()
                 expected = types.setdefault(column, found)
-                if _is_text(found) != _is_text(expected) or pa.types.is_date(found) != pa.types.is_date(expected):
+                if become[column](found) != become[column](expected):
                     problem = f"the column {column!r} holds {found} values; those of {self._files[0]} are {expected}."
                     raise DataFileError(file, problem)
 
@@ -189,3 +191,13 @@ def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _become_id(kind: pa.DataType) -> pa.DataType:
+    """Say of what type ids are among the answers: whole numbers stay as they are, all others become texts."""
+    return kind if pa.types.is_integer(kind) else pa.string()
+
+
+def _become_date(kind: pa.DataType) -> pa.DataType:
+    """Say of what type snapshot dates are among the answers: texts are read as timestamps."""
+    return pa.date32() if pa.types.is_date(kind) else pa.timestamp("us", "UTC")

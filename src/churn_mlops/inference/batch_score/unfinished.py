@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -20,7 +23,6 @@ from churn_mlops.errors import OutputInUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from churn_mlops.data.rejects import Reject
     from churn_mlops.inference.batch_score.formats import Format, Part
@@ -41,8 +43,13 @@ class _State:
 
 
 @contextmanager
-def open_unfinished(output: Path, fingerprint: str) -> Iterator[Unfinished]:
+def open_unfinished(output: Path, fingerprint: str, name: str | None = None) -> Iterator[Unfinished]:
     """Open what an earlier run of the same fingerprint left behind, or nothing; what others left is removed.
+
+    Args:
+        output: that is written.
+        fingerprint: of all that its bytes depend on.
+        name: of the output for people; its path without one.
 
     Raises:
         OutputInUse: another process writes the same output.
@@ -53,7 +60,7 @@ def open_unfinished(output: Path, fingerprint: str) -> Iterator[Unfinished]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise OutputInUse(output) from None
+        raise OutputInUse(name or output) from None
     try:
         for other in folder.iterdir():
             if other.is_dir() and other.name != fingerprint:
@@ -135,7 +142,8 @@ class Unfinished:
         for file, place in ((self._rejects, rejects), (self._data, output)):
             file.sync()
             file.rename(place)
-        sync_folder(output.parent)
+        for folder in {output.parent, rejects.parent}:
+            sync_folder(folder)
         shutil.rmtree(self._folder)
 
     def give_up(self, rejects: Path) -> None:
@@ -191,7 +199,28 @@ class _GrowingFile:
     def rename(self, place: Path) -> None:
         self.close()
         self._path.chmod(0o644)
-        self._path.replace(place)
+        try:
+            self._path.replace(place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # another file system, to which nothing can be renamed
+                raise
+            _copy(self._path, place)
+
+
+def _copy(path: Path, place: Path) -> None:
+    """Copy a file beside its place, force it to disk, and rename it."""
+    with tempfile.NamedTemporaryFile(prefix=f".{place.name}.", dir=place.parent, delete=False) as copied:
+        beside = Path(copied.name)
+        try:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, copied)
+            copied.flush()
+            os.fsync(copied.fileno())
+            beside.chmod(0o644)
+            beside.replace(place)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
 
 
 def _read_state(path: Path) -> _State:

@@ -39,5 +39,5 @@ class VersionContent:
         return Manifest.model_validate_json(self.manifest_json)
 
     def read_file(self, manifest: Manifest, name: str = GRAPH) -> bytes:
-        """Give one of the files."""
+        """Give one of the files, which were checked when they were read."""
         return dict(self.files)[name]

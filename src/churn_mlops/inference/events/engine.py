@@ -192,6 +192,15 @@ def _write_text(value: float | str) -> str:
     return value if isinstance(value, str) else str(value)
 
 
+def _floor(value: float) -> float:
+    return value if isinstance(value, int) or math.isinf(value) else float(math.floor(value))
+
+
+def _find_remainder(value: float, by: float) -> float | None:
+    """Divide, and give what is left; missing where nothing can be divided."""
+    return None if by == 0 or math.isinf(value) else math.fmod(value, by)
+
+
 _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Cell]]]] = {
     "bit_count": (1, int.bit_count),
     "_ibis_lpad": (3, lambda text, width, fill: text.rjust(width, fill)),
@@ -204,6 +213,6 @@ _FUNCTIONS: Final[dict[str, tuple[int, Callable[..., Cell]]]] = {
 
 # SQLite can be built without these
 _MATHEMATICS: Final[dict[str, tuple[int, Callable[..., Cell]]]] = {
-    "floor": (1, math.floor),
-    "mod": (2, math.fmod),
+    "floor": (1, _floor),
+    "mod": (2, _find_remainder),
 }

@@ -102,7 +102,7 @@ def read_program(registry: Registry, manifest: Manifest) -> EventProgram | None:
         program = EventProgram.model_validate_json(registry.read_file(manifest, EVENT_PROGRAM))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or "the file"
         raise VersionRefused(manifest.version, f"{EVENT_PROGRAM} cannot be read ({where}: {first['msg']}).") from error
     absent = [name for name in manifest.signature.names if name not in program.steps[-1].columns]
     if absent:

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from churn_mlops.inference.events.engine import Cell, Row
     from churn_mlops.inference.events.program import EventContract, EventProgram
 
+# these are data.events.meaning's as well, which would bring Ibis into the API
 ONLY_TYPE: Final = "event"
 """The type of every event of a log that has no types."""
 
 CUSTOMER: Final = 0
 """What the one customer is called in the tables."""
 
-_MILLIONTHS: Final = 1_000_000
-_LARGEST_AMOUNT: Final = 1e12
+_MILLIONTHS: Final = 1_000_000  # as there
+_LARGEST_AMOUNT: Final = 1e12  # as there
+_BEYOND_WHOLE: Final = 2**63  # the first whole number that SQLite cannot hold
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -152,7 +154,7 @@ class EventTaker:
                 first[key] = event
                 continue
             dropped["'event_id' occurred before" if event.event_id is not None else "the event was written twice"] += 1
-            first[key] = min(other, event, key=lambda one: (one.known, one.at, one.type))
+            first[key] = min(other, event, key=_rank)
         return list(first.values())
 
 
@@ -166,6 +168,12 @@ class _Event(NamedTuple):
     amount: int | None
     attributes: tuple[str | None, ...]
     event_id: str | int | None
+
+
+def _rank(event: _Event) -> tuple[object, ...]:
+    """Say which of events that are one comes first, to the last field, as the log's check does."""
+    amount = (event.amount is not None, event.amount or 0)
+    return event.known, event.at, event.type, amount, tuple(value or "" for value in event.attributes)
 
 
 _FIELDS: Final = {"time": "at", "known_time": "known", "type": "type", "amount": "amount", "attributes": "attributes"}
@@ -205,10 +213,16 @@ def _to_number(value: Any) -> Cell:
 
 
 def _to_whole(value: Any) -> Cell:
-    number = _to_number(value)
-    if not isinstance(number, float) or not number.is_integer():
-        return number
-    return int(number) if abs(number) < 2**63 else None
+    """Read a whole number as it is, where the engine can hold it; others as `_to_number` does."""
+    try:
+        number = int(value) if isinstance(value, int | str) else _to_number(value)
+    except ValueError:
+        number = _to_number(value)
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if isinstance(number, int) and not -_BEYOND_WHOLE <= number < _BEYOND_WHOLE:
+        return _to_number(number)
+    return number
 
 
 _CASTS: Final[dict[str, Callable[[Any], Cell]]] = {

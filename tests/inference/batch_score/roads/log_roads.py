@@ -16,12 +16,11 @@ from churn_mlops.data.events.contract import check_events
 from churn_mlops.data.events.engine import Engine, Spark
 from churn_mlops.features.building import SnapshotBuilder
 from churn_mlops.features.customers import read_cancellations, read_customers
-from churn_mlops.inference.batch_score.job import Order, score_customers, write_answers
-from churn_mlops.inference.batch_score.quick_scorer import QuickScorer
+from churn_mlops.inference.batch_score.answering import AnsweringHere, load_answerer
+from churn_mlops.inference.batch_score.job import Order, write_answers
 from churn_mlops.inference.batch_score.source import NamedColumns
 from churn_mlops.inference.batch_score.table_source import TableSource
 from churn_mlops.inference.batch_score.version_content import VersionContent
-from churn_mlops.inference.scorer import load_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,8 +94,8 @@ class Road:
             table: pa.Table = self.engine.batches(rows).read_all()
             pa_parquet.write_table(table.sort_by("customer_id"), path)
             source = TableSource([path], manifest.signature.names, "customer_id", None, "snapshot_date")
-            quick = QuickScorer(load_version(registry, manifest.version, threads=1), registry.read_file(manifest))
-            score_customers(quick, source, order)
+            answerer = load_answerer(VersionContent.read(registry, manifest), source, order.options)
+            write_answers(manifest, AnsweringHere(source, answerer), order)
         return pd.read_parquet(output)
 
 
