@@ -136,7 +136,7 @@ def test_a_year_has_more_days_than_a_byte_can_count(duckdb_engine: Engine, tmp_p
     log = [event("anna", -day - 0.5) for day in range(200)] + [event("emil", 31)]
     settings = log_settings(write_log(tmp_path / "log.parquet", log), features={"windows_days": [7, 365]})
     found = build(duckdb_engine, settings, tmp_path / "rejects.csv").set_index("customer_id")
-    assert found.loc["anna", ["active_days_7d", "active_days_365d"]].to_list() == [7, 200]
+    assert list(found.loc["anna", ["active_days_7d", "active_days_365d"]]) == [7, 200]
 
 
 TYPES = tuple(f"type_{place}" for place in range(8))
