@@ -310,7 +310,7 @@ def test_a_wrong_number_of_reasons_is_refused(infer: Infer, one: Rows, reasons: 
     [
         ("br", b"{}", '"br"'),
         ("gzip", b"{}", "not compressed with gzip"),
-        ("gzip", gzip.compress(b"{}")[:-4], "cut short"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-4], "cut short"),
     ],
 )
 def test_a_compression_that_cannot_be_undone_is_a_400(ask: Ask, encoding: str, content: bytes, part: str) -> None:
