@@ -15,7 +15,7 @@ run: .venv/ml-installed
 	$(BIN)/churn-mlops serve
 
 test: lint
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: .venv/dev-installed
 	$(BIN)/ruff check .

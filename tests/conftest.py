@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,21 +28,29 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests share a process where there are several (`pytest -n`).
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give tests that share something to one process, where there are several (`pytest -n`)."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it ships no types
 
-    The tests of a file do, for what they share is made once for them; all that need the Docker engine do, and all that
-    need Spark. These two take the longest, so they begin.
-    """
-    first: list[pytest.Item] = []
-    others: list[pytest.Item] = []
-    for item in items:
-        group = "docker" if item.get_closest_marker("engine") else item.path.stem
-        group = "spark" if group.startswith("test_spark") else group
-        item.add_marker(pytest.mark.xdist_group(group))
-        (first if group in ("docker", "spark") else others).append(item)
-    items[:] = first + others
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # see above
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByGroup(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: _group(item.nodeid) not in ("docker", "spark"))
+
+
+def _group(nodeid: str) -> str:
+    """Name what a test shares with others: the Docker engine, Spark's memory, or what is made once for a file."""
+    file = Path(nodeid.partition("::")[0])
+    if file.parent.name == "images":
+        return "docker"
+    return "spark" if file.name.startswith("test_spark") else str(file)
 
 
 @pytest.fixture(autouse=True)
