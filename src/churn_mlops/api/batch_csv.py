@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from pydantic_core import to_json
 
+from churn_mlops.api.text_values import TRUTHS, read_number
 from churn_mlops.errors import BatchRefused, FeatureSchemaMismatch, MalformedRequest
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ _NAMED: Final = 10
 _UNKNOWN_NAMES: Final = 50
 _LONGEST_NAME: Final = 200
 """How many columns that are no features are looked at, and how much of each name: a header may have thousands."""
-
-TRUTHS: Final = {"true": True, "yes": True, "t": True, "y": True, "1": True, "1.0": True}
-TRUTHS.update(dict.fromkeys(("false", "no", "f", "n", "0", "0.0"), False))
-"""What a text of a boolean means, in small letters: as in training, where a kind was given."""
 
 _TO_QUOTE: Final = re.compile('[",\r\n]')
 _REMEMBERED: Final = 1 << 14
@@ -261,16 +258,6 @@ def _read_numbers(fields: Sequence[str]) -> tuple[list[Any], bool]:
     except msgspec.DecodeError:
         pass
     return [text and read_number(text) for text in _texts(fields)], False
-
-
-def read_number(text: str) -> float | str:
-    """Read a number as Python does, but for underscores; what is none stays text, for the caller to refuse."""
-    if not text.isascii() or "_" in text:
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _read_truths(fields: Sequence[str]) -> tuple[list[Any], bool]:

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from churn_mlops.api.batch_csv import TRUTHS, read_number
 from churn_mlops.api.events_schema import EventsSchema
 from churn_mlops.api.request_schema import KIND_WORDS
+from churn_mlops.api.text_values import TRUTHS, read_number
 from churn_mlops.errors import EventsRefused, NotAtRisk, VersionRefused
 from churn_mlops.inference.events.engine import FeatureEngine
 from churn_mlops.inference.events.taking import EventTaker
