@@ -17,6 +17,7 @@ import uvloop
 from pydantic_core import from_json, to_json
 
 from benchmarks.comparison import Comparison, compare
+from benchmarks.table import show
 from churn_mlops.api.app import create_app
 from churn_mlops.api.memory import keep_what_is_there
 from churn_mlops.config.settings import DataSettings, Settings
@@ -127,3 +128,7 @@ def _timed(call: Callable[[], object]) -> Callable[[], float]:
         return (time.process_time() - start) * 1e3
 
     return milliseconds
+
+
+if __name__ == "__main__":
+    show(list(measure()))
