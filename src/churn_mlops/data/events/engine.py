@@ -332,6 +332,9 @@ def open_spark(settings: SparkSettings) -> Iterator[Spark]:
     builder = builder.config("spark.ui.showConsoleProgress", "false")  # whoever scores shows a bar of his own
     for key, value in settings.config.items():
         builder = builder.config(key, value)
+    if _is_local(settings):
+        # nobody else has to reach it, so this machine's name need not be one that can be looked up
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     try:
         session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
     except (PySparkException, OSError, RuntimeError) as error:
@@ -353,7 +356,11 @@ def open_spark(settings: SparkSettings) -> Iterator[Spark]:
 def _choose_python(settings: SparkSettings) -> str | None:
     """Name the Python that executors run: the one that is configured, and on this machine this one; else Spark's."""
     configured = settings.config.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON")
-    return configured or (sys.executable if settings.master.startswith("local") else None)
+    return configured or (sys.executable if _is_local(settings) else None)
+
+
+def _is_local(settings: SparkSettings) -> bool:
+    return settings.master.startswith("local")
 
 
 # The engines have the bodies of these two, and Ibis ships no types.
