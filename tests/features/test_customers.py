@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from churn_mlops.data.events.engine import Engine
 
 
-def cancelled(folder: Path, *lines: str, customer: object = "anna") -> Settings:
+def cancelled(folder: Path, *lines: str, customer: object = "anna", known_time: str | None = None) -> Settings:
     """Give the settings of a log with a file of cancellations."""
-    (folder / "gone.csv").write_text("\n".join(["customer_id,time", *lines, ""]))
+    header = ",".join(filter(None, ["customer_id", "time", known_time]))
+    (folder / "gone.csv").write_text("\n".join([header, *lines, ""]))
     log = write_log(folder / "log.parquet", [event(customer, -1), event(customer, 40)])
-    return log_settings(log, data={"cancellations": {"path": str(folder / "gone.csv")}})
+    file = {"path": str(folder / "gone.csv"), "known_time": known_time}
+    return log_settings(log, data={"cancellations": file})
 
 
 def test_cancellations_of_which_none_can_be_used_are_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
     """With the columns, and a time as it stands there: nobody would have left otherwise."""
     settings = cancelled(tmp_path, "anna,31.05.2024", "ben,30.05.2024")
     sentence = (
-        f"{tmp_path / 'gone.csv'} has no cancellation that can be used ('customer_id', 'time' should say who and when, "
-        f"as in 2024-05-31; 'time' is '31.05.2024' in one of 2)."
+        f"{tmp_path / 'gone.csv'} has no cancellation that can be used among its 2: 'customer_id', 'time' should say "
+        f"who and when, as in 2024-05-31; one of them says 'customer_id' ben, 'time' 30.05.2024."
     )
     with pytest.raises(DataError, match=f"^{re.escape(sentence)}$"):
         read_cancellations(duckdb_engine, settings.data)
@@ -47,6 +49,26 @@ def test_cancellations_that_cannot_be_used_are_told(duckdb_engine: Engine, tmp_p
     read_cancellations(duckdb_engine, cancelled(tmp_path, "ben,2024-05-30").data, told.append)
     read_cancellations(duckdb_engine, cancelled(tmp_path).data, told.append)
     assert len(told) == 1
+
+
+def test_a_cancellation_of_which_nobody_knows_since_when_it_was_known_is_told(
+    duckdb_engine: Engine, tmp_path: Path
+) -> None:
+    """It does not count as known when it was made, for then features would tell what nobody knew."""
+    told: list[str] = []
+    known = ("2024-06-02", "02.06.2024", "", "2024-05-01")
+    lines = [f"{name},2024-05-31,{when}" for name, when in zip(("anna", "ben", "carl", "dora"), known, strict=True)]
+    settings = cancelled(tmp_path, *lines, known_time="noted")
+    table = read_cancellations(duckdb_engine, settings.data, told.append)
+    assert table is not None
+    rows = {row["customer"]: row for row in duckdb_engine.batches(table).read_all().to_pylist()}
+    assert set(rows) == {"anna", "dora"}
+    assert rows["anna"]["known"] - rows["anna"]["at"] == 2 * 86_400_000_000
+    assert rows["dora"]["known"] == rows["dora"]["at"]
+    assert told == [
+        "2 of 4 cannot be used: 'customer_id', 'time', 'noted' should say who and when, as in 2024-05-31; one of them "
+        "says 'customer_id' carl, 'time' 2024-05-31, 'noted' nothing"
+    ]
 
 
 def test_cancellations_of_another_kind_of_customer_are_refused(duckdb_engine: Engine, tmp_path: Path) -> None:

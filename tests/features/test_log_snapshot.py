@@ -32,3 +32,14 @@ def test_events_that_are_added_up_are_those_that_count(duckdb_engine: Engine, tm
     compute_snapshot(duckdb_engine, settings, tmp_path / "rejects.csv", SNAPSHOT, observe=told.append)
     assert "adding up 2 events" in told
     assert len((tmp_path / "rejects.csv").read_text().splitlines()) == 3
+
+
+def test_cancellations_that_cannot_be_used_are_noted(duckdb_engine: Engine, tmp_path: Path) -> None:
+    """Whoever scores is told of them, as whoever trains is."""
+    (tmp_path / "gone.csv").write_text("customer_id,time\nanna,2024-05-20\nben,20.05.2024\n")
+    log = write_log(tmp_path / "log.parquet", [event("ben", -1), event("anna", -1)])
+    settings = log_settings(log, data={"cancellations": {"path": str(tmp_path / "gone.csv")}})
+    snapshot = compute_snapshot(duckdb_engine, settings, tmp_path / "rejects.csv", SNAPSHOT)
+    assert [note.partition(": 'customer_id'")[0] for note in snapshot.notes] == [
+        "data.cancellations: 1 of 2 cannot be used"
+    ]

@@ -70,7 +70,8 @@ def export(
 
     say(f"features as {whose} says")
     snapshot = export_snapshot(settings, output, as_of.date() if as_of else None, types, say)
-    say(snapshot.log.describe())
+    for line in (snapshot.log.describe(), *snapshot.notes):
+        say(line)
     say(f"written: {output}, {snapshot.customers:,} customers at risk as of {snapshot.day}")
 
 

@@ -13,7 +13,7 @@ from churn_mlops.errors import DataError
 from churn_mlops.features.naming import refuse_taken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import date
 
     import ibis.expr.types as ir
@@ -49,7 +49,7 @@ def read_cancellations(
     Args:
         engine: that reads it.
         settings: where it is and what its columns mean.
-        tell: told how many cannot be used, where some cannot.
+        tell: told how many cannot be used, where some cannot: nobody knows who, when, or since when that was known.
 
     Raises:
         DataError: the table cannot be read, lacks a column, or has rows of which none can be used.
@@ -59,19 +59,22 @@ def read_cancellations(
         return None
     table = _Beside(engine, settings, chosen, "data.cancellations")
     at = known = table.time(chosen.time, "time")
+    named = {"customer": chosen.customer, "time": chosen.time}
     if chosen.known_time is not None:
-        known = ibis.greatest(table.time(chosen.known_time, "known_time"), at)
-    said = table.column(chosen.time, "time").cast(dt.string)
+        named["known_time"] = chosen.known_time
+        told = table.time(chosen.known_time, "known_time")
+        known = ibis.ifelse(told < at, at, told)  # missing where it cannot be read: `greatest` would take the other
+    said = _quote({name: table.column(name, key) for key, name in named.items()})
     read = table.raw.select(customer=table.customer, at=at, known=known, said=said)
     is_usable = read.customer.notnull() & read["at"].notnull() & read.known.notnull()
     counted = read.aggregate(rows=read.count(), unusable=(~is_usable).sum(), odd=read.said.max(where=~is_usable))
     (found,) = engine.batches(counted).read_all().to_pylist()
     if found["unusable"]:
-        columns = [repr(name) for name in (chosen.customer, chosen.time, chosen.known_time) if name is not None]
-        why = f"{', '.join(columns)} should say who and when, as in 2024-05-31; {chosen.time!r} is {found['odd']!r}"
+        columns = ", ".join(map(repr, named.values()))
+        why = f"{columns} should say who and when, as in 2024-05-31; one of them says {found['odd']}"
         if found["unusable"] == found["rows"]:
-            raise DataError(f"{chosen.name} has no cancellation that can be used ({why} in one of {found['rows']:,}).")
-        tell(f"{found['unusable']:,} of {found['rows']:,} cannot be used: {why} in one of them")
+            raise DataError(f"{chosen.name} has no cancellation that can be used among its {found['rows']:,}: {why}.")
+        tell(f"{found['unusable']:,} of {found['rows']:,} cannot be used: {why}")
     return read.filter(is_usable).drop("said")
 
 
@@ -96,6 +99,13 @@ def attributes_at(customers: ir.Table, snapshot: date, has_times: bool) -> ir.Ta
     return latest.select(
         attributes_of=latest.customer, **{name: latest[f"attribute_{number}"] for number, name in enumerate(names)}
     )
+
+
+def _quote(columns: Mapping[str, ir.Value]) -> ir.StringValue:
+    """Say what stands in some columns, for people."""
+    texts = {name: column.cast(dt.string).fill_null("nothing") for name, column in columns.items()}
+    said = [ibis.literal(f"{name!r} ") + text for name, text in texts.items()]
+    return ibis.literal(", ").join(said)
 
 
 class _Beside:

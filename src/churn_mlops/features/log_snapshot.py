@@ -33,6 +33,7 @@ class LogSnapshot:
         day: the snapshot; nothing that was not known before its midnight (UTC) counts.
         customers: how many there are.
         log: what it was computed of.
+        notes: what people should know of the tables beside the log.
     """
 
     engine: Engine
@@ -40,6 +41,7 @@ class LogSnapshot:
     day: date
     customers: int
     log: EventLog
+    notes: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -74,7 +76,11 @@ def compute_snapshot(
         DataError: the log cannot be used, or nobody is at risk on that day.
     """
     observe("reading the event log")
-    customers, cancellations = read_customers(engine, settings.data), read_cancellations(engine, settings.data)
+    notes: list[str] = []
+    customers, cancellations = (
+        read_customers(engine, settings.data),
+        read_cancellations(engine, settings.data, notes.append),
+    )
     observe("checking events")
     log = check_events(engine, settings.data, rejects, customers)
     if not log.rejected:
@@ -93,4 +99,4 @@ def compute_snapshot(
             f"No customer is at risk on {day}: nobody was active in the {settings.churn.active_days} days before "
             f"(churn.active_days), and had not left already. The log runs from {begins} to {ends}."
         )
-    return LogSnapshot(engine, rows, day, number, log)
+    return LogSnapshot(engine, rows, day, number, log, tuple(f"data.cancellations: {note}" for note in notes))

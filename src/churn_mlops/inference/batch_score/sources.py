@@ -144,8 +144,6 @@ def _open_log(
         types = manifest.event_features.types
         with explain_unwritable(rejects.parent):
             snapshot = compute_snapshot(engine, settings, rejects, options.as_of, types, observe)
-        if not snapshot.log.rejected:
-            rejects.unlink(missing_ok=True)
         value = _find_value(manifest, snapshot.rows.columns)
         told = tuple(_describe(snapshot, options.as_of is not None))
         if settings.engine.name == "pyspark":
@@ -208,6 +206,7 @@ def _lies_within(file: Path, path: str) -> bool:
 def _describe(snapshot: LogSnapshot, was_given: bool) -> Iterator[str]:
     log, day, ended = snapshot.log, snapshot.day, snapshot.log_ended
     yield log.describe() + (f"; they are in {log.rejects}" if log.rejected else "")
+    yield from snapshot.notes
     why = "" if was_given else ", the day after the log's last event"
     yield f"{snapshot.customers:,} customers are at risk as of {day}{why}"
     if (day - ended).days > 1:
