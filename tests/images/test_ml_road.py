@@ -41,13 +41,15 @@ class Road:
             mounted.chmod(0o777)
         settings = " ".join(f"-e CHURN_MLOPS__{name}='{value}'" for name, value in SETTINGS.items())
         self._options = (
-            f"--rm --user 1234:1234 --read-only --tmpfs /tmp --cap-drop ALL --network none {settings}"
+            f"--rm --user 1234:1234 --read-only --cap-drop ALL --network none {settings}"
             f" -v {self.data}:/app/data -v {artifacts}:/app/artifacts"
         )
 
     def go(self, command: str, image: str = ML, options: str = "") -> str:
         """Run a command, and give what it printed."""
-        return self._engine.output(f"docker run {self._options} {options} {image} {command}")
+        # Java loads its own libraries from there, where a --tmpfs without more may not run anything
+        temporary = "--tmpfs /tmp:exec" if image == ML_SPARK else "--tmpfs /tmp"
+        return self._engine.output(f"docker run {self._options} {temporary} {options} {image} {command}")
 
 
 @pytest.fixture
