@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-ML_SPARK = f"{ML}-spark"
+ML_SPARK = (
+    "-e CHURN_MLOPS__ENGINE__NAME=pyspark -e CHURN_MLOPS__SPARK__MASTER='local[2]' "
+    f'-e CHURN_MLOPS__SPARK__CONFIG="{QUICK}"'
+)
 SETTINGS = {
     "DATA__SOURCE": "events",
     "DATA__EVENTS": "{path: data/log/events, event_id: event_id, known_time: known_time, amount: amount}",
@@ -27,7 +30,12 @@ SETTINGS = {
     "EVALUATION__LEARNING_CURVE": "false",
     "EVALUATION__LEAK_REPORT": "false",
 }
-SPARK = "-e CHURN_MLOPS__ENGINE__NAME=pyspark -e CHURN_MLOPS__SPARK__MASTER='local[2]'"
+# a hundred columns of a few rows: to compile their code takes longer than to go without
+QUICK = (
+    "{spark.sql.shuffle.partitions: '2', spark.ui.enabled: 'false', spark.sql.codegen.wholeStage: 'false', "
+    "spark.sql.codegen.factoryMode: NO_CODEGEN}"
+)
+SPARK = f"-e CHURN_MLOPS__ENGINE__NAME=pyspark -e CHURN_MLOPS__SPARK__MASTER='local[2]' -e CHURN_MLOPS__SPARK__CONFIG=\"{QUICK}\""
 
 
 class Road:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from churn_mlops.config.settings import EngineSettings, SparkSettings
+from churn_mlops.cpu_quota import available_cpus
 from churn_mlops.data.events import engine as engine_module
-from churn_mlops.data.events.engine import Engine, open_engine
+from churn_mlops.data.events.engine import Engine, name_options, open_engine
 from churn_mlops.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,3 +58,17 @@ def test_a_place_for_files_must_be_a_folder(tmp_path: Path) -> None:
         opening = open_engine(EngineSettings(temp_directory=place), SparkSettings())
         with pytest.raises(DataError, match=rf"engine\.temp_directory is '{place}'"), opening:
             pass
+
+
+def test_spark_is_told_how_many_processors_it_has_here() -> None:
+    """Unless the configuration says how many shares to make; a cluster is left its own."""
+    key = "spark.sql.shuffle.partitions"
+    assert int(name_options(SparkSettings(master="local[*]"))[key]) == 4 * available_cpus()
+    assert name_options(SparkSettings(master="local[2]", config={key: "7"}))[key] == "7"
+    assert key not in name_options(SparkSettings(master="spark://host:7077"))
+
+
+def test_spark_reads_times_in_utc_whatever_is_configured() -> None:
+    """Times without a zone are placed by the engine, and days by midnight in UTC."""
+    configured = SparkSettings(config={"spark.sql.session.timeZone": "Europe/Berlin"})
+    assert name_options(configured)["spark.sql.session.timeZone"] == "UTC"
