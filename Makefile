@@ -34,7 +34,7 @@ images:
 	docker build -f docker/Dockerfile.api -t $(API_IMAGE) $(BUILD_ARGS) .
 	docker build -f docker/Dockerfile.ml -t $(ML_IMAGE) $(BUILD_ARGS) .
 
-# the ML image with Spark and Java, which tests/images/test_ml_road.py tries where it was built
+# the ML image with Spark and Java
 images-spark:
 	docker build -f docker/Dockerfile.ml -t $(ML_IMAGE)-spark --build-arg SPARK=1 $(BUILD_ARGS) .
 

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-ML_SPARK = (
-    "-e CHURN_MLOPS__ENGINE__NAME=pyspark -e CHURN_MLOPS__SPARK__MASTER='local[2]' "
-    f'-e CHURN_MLOPS__SPARK__CONFIG="{QUICK}"'
-)
+ML_SPARK = f"{ML}-spark"
 SETTINGS = {
     "DATA__SOURCE": "events",
     "DATA__EVENTS": "{path: data/log/events, event_id: event_id, known_time: known_time, amount: amount}",
@@ -35,7 +32,10 @@ QUICK = (
     "{spark.sql.shuffle.partitions: '2', spark.ui.enabled: 'false', spark.sql.codegen.wholeStage: 'false', "
     "spark.sql.codegen.factoryMode: NO_CODEGEN}"
 )
-SPARK = f"-e CHURN_MLOPS__ENGINE__NAME=pyspark -e CHURN_MLOPS__SPARK__MASTER='local[2]' -e CHURN_MLOPS__SPARK__CONFIG=\"{QUICK}\""
+SPARK = (
+    "-e CHURN_MLOPS__ENGINE__NAME=pyspark -e CHURN_MLOPS__SPARK__MASTER='local[2]' "
+    f'-e CHURN_MLOPS__SPARK__CONFIG="{QUICK}"'
+)
 
 
 class Road:
