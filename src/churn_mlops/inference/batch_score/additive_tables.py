@@ -20,10 +20,11 @@ from churn_mlops.models.calibration import Calibration
 from churn_mlops.models.signature import LARGEST_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
+    from churn_mlops.inference.batch_score.table_encoder import Levels
     from churn_mlops.registry.manifest import Manifest
 
     Floats = npt.NDArray[np.float64]
@@ -121,23 +122,37 @@ class AdditiveTables:
         """How many pairs of features have a table."""
         return len(self._pairs)
 
-    def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
-        """Score customers, float32 [rows, features], best column by column in memory, as `Scorer` does."""
+    def score(self, matrix: npt.NDArray[np.float32], levels: Mapping[int, Levels] | None = None) -> Scores:
+        """Score customers as `Scorer` does.
+
+        Args:
+            matrix: float32 [rows, features], best column by column in memory.
+            levels: of features of which few different values are in it, by their place: looked up once for each.
+        """
         columns = matrix.T
+        placed = {place: (self.binnings[place].find(of.codes), of.places) for place, of in (levels or {}).items()}
         contributions = np.empty(columns.shape, dtype=np.float32)
         log_odds = np.empty(len(matrix))
         for start in range(0, len(matrix), _ROWS):
             block = slice(start, start + _ROWS)
-            contributions[:, block] = self._look_up(columns[:, block])
+            contributions[:, block] = self._look_up(columns, placed, block)
             # rounded before they are added up, as the graph does
             log_odds[block] = contributions[:, block].sum(axis=0, dtype=np.float64)
         probability = 1 / (1 + np.exp(-self._calibration.apply(log_odds + self._intercept)))
         return Scores(probability.astype(np.float32), contributions.T)
 
-    def _look_up(self, columns: npt.NDArray[np.float32]) -> Floats:
-        """Give contributions, float64 [features, rows]."""
-        bins = [binning.find(np.ascontiguousarray(v)) for binning, v in zip(self.binnings, columns, strict=True)]
-        contributions = np.empty(columns.shape)
+    def _look_up(
+        self, columns: npt.NDArray[np.float32], placed: Mapping[int, tuple[Bins, Bins]], block: slice
+    ) -> Floats:
+        """Give contributions of some rows, float64 [features, rows]."""
+        bins: list[Bins] = []
+        for place, binning in enumerate(self.binnings):
+            if place in placed:
+                of_levels, places = placed[place]
+                bins.append(of_levels.take(places[block], mode="clip"))
+            else:
+                bins.append(binning.find(np.ascontiguousarray(columns[place, block])))
+        contributions = np.empty((len(bins), len(bins[0])))
         for place, scores in enumerate(self._alone):
             np.take(scores, bins[place], out=contributions[place], mode="clip")
         for pair in self._pairs:

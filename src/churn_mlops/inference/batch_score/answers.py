@@ -108,7 +108,7 @@ class Answerer:
     def _answer(
         self, encoded: EncodedTable, ids: pa.Array, times: pa.Array, worth: Floats | None, rejects: list[Reject]
     ) -> Answers:
-        scores = self._scorer.score(encoded.matrix)
+        scores = self._scorer.score(encoded.matrix, encoded.levels)
         columns: dict[str, pa.Array] = {"customer_id": ids, "churn_probability": pa.array(scores.probability)}
         columns |= self._score_further(encoded, scores.probability)
         chance = scores.probability.astype(np.float64)
@@ -131,7 +131,7 @@ class Answerer:
     def _score_further(self, encoded: EncodedTable, main: npt.NDArray[np.float32]) -> dict[str, pa.Array]:
         if self._churn is None or not self._further:
             return {}
-        found = {days: scorer.score(encoded.matrix).probability for days, scorer in self._further.items()}
+        found = {days: one.score(encoded.matrix, encoded.levels).probability for days, one in self._further.items()}
         coherent = make_coherent(main, self._churn.horizon_days[0], found, self._churn.definition)
         return {f"churn_probability_{days}d": pa.array(probability) for days, probability in coherent.items()}
 

@@ -153,7 +153,7 @@ class _Run:
         with ThreadPoolExecutor(threads) as pool:
             for answer in self._answering.ask(self._rows, self._unfinished.position):
                 waiting.append(pool.submit(self._answer, answer))
-                if len(waiting) > threads:
+                if len(waiting) > 2 * threads:  # so that none is without work while the next ones are read
                     yield waiting.popleft().result()
             for earliest in waiting:
                 yield earliest.result()

@@ -12,8 +12,11 @@ from churn_mlops.inference.scorer import Scorer, Scores
 from churn_mlops.registry.manifest import GRAPH
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
+    from churn_mlops.inference.batch_score.table_encoder import Levels
     from churn_mlops.registry.manifest import Manifest
 
 _COMPARED: Final = 64
@@ -82,8 +85,12 @@ class QuickScorer:
             loaded[horizon.days] = cls(Scorer(of_horizon, graph, threads=1), graph)
         return loaded
 
-    def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
-        """Score customers, float32 [rows, features], encoded as `CustomerEncoder` does.
+    def score(self, matrix: npt.NDArray[np.float32], levels: Mapping[int, Levels] | None = None) -> Scores:
+        """Score customers.
+
+        Args:
+            matrix: float32 [rows, features], encoded as `CustomerEncoder` does.
+            levels: of features of which few different values are in it, by their place; may be left out.
 
         Raises:
             VersionRefused: tables and graph disagree.
@@ -92,7 +99,7 @@ class QuickScorer:
             return Scores(np.empty(0, dtype=np.float32), np.empty(matrix.shape, dtype=np.float32))
         if self._tables is None:
             return self._run(matrix)
-        scores = self._tables.score(matrix)
+        scores = self._tables.score(matrix, levels)
         expected = self._scorer.score(np.ascontiguousarray(matrix[:_COMPARED]))
         difference = float(np.abs(scores.probability[:_COMPARED] - expected.probability).max())
         if not difference <= _LIMIT:

@@ -37,14 +37,16 @@ class Levels:
 
     Attributes:
         values: those there are; the last is None.
+        codes: float32 [values], what the graph takes for them.
         places: intp [rows], which of them each customer has.
     """
 
     values: Sequence[Value]
+    codes: npt.NDArray[np.float32]
     places: npt.NDArray[np.intp]
 
     def __getitem__(self, rows: Booleans) -> Levels:
-        return Levels(self.values, self.places[rows])
+        return Levels(self.values, self.codes, self.places[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ class EncodedTable:
     out_of_range: Booleans
     unfit: dict[int, str]
 
+    @property
+    def levels(self) -> dict[int, Levels]:
+        """Those of the features that have few different values, by their place."""
+        return {place: values for place, values in enumerate(self.values) if isinstance(values, Levels)}
+
     def keep(self, rows: Booleans) -> EncodedTable:
         """Keep the customers who are flagged, bool [rows]; none of them is unfit."""
         values = [of_feature[rows] for of_feature in self.values]
@@ -78,7 +85,7 @@ class TableEncoder:
     """Encodes record batches, column by column, exactly as `CustomerEncoder` encodes customers.
 
     Texts are trimmed and numbers and booleans read from text as training does. What a text is, is found out once for
-    each that differs, and not again while batches share their dictionaries.
+    each that differs.
 
     Args:
         signature: the features.
@@ -149,32 +156,63 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
+class _ReadLevel:
+    """One of the different values of a column, read: what a reason names, its code, and what is the matter with it."""
+
+    value: Value
+    number: float
+    is_unseen: bool = False
+    unfit: str | None = None
+
+
+_MISSING: Final = _ReadLevel(None, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
 class _ReadLevels:
     """The different values of a column; of all arrays the last place is the missing value's.
 
     Attributes:
-        source: what they were read from.
         values: as a reason names them; none of numbers.
         numbers: float64 [levels], their codes.
         unseen: bool [levels].
         unfit: what is wrong with a level, by its place.
     """
 
-    source: pa.Array
     values: Sequence[Value]
     numbers: Floats
     unseen: Booleans
     unfit: dict[int, str]
 
+    @classmethod
+    def of(cls, levels: Sequence[_ReadLevel]) -> _ReadLevels:
+        """Put levels together."""
+        return cls(
+            [level.value for level in levels],
+            np.array([level.number for level in levels]),
+            np.array([level.is_unseen for level in levels]),
+            {place: level.unfit for place, level in enumerate(levels) if level.unfit is not None},
+        )
+
+    def list_each(self) -> list[_ReadLevel]:
+        """Give all but the missing value's."""
+        each = zip(self.values[:-1], self.numbers.tolist(), self.unseen.tolist(), strict=False)
+        return [_ReadLevel(*level, self.unfit.get(place)) for place, level in enumerate(each)]
+
+
+_FEW_LEVELS: Final = 1 << 10
+"""So many of a batch are remembered one by one: files may list the same ones in another order in every row group."""
+_MOST_REMEMBERED: Final = 1 << 16
+
 
 class _FeatureReader:
-    """Reads the columns of one feature."""
+    """Reads the columns of one feature; several threads may ask."""
 
     def __init__(self, feature: Feature, missing_values: Sequence[str]) -> None:
         self.feature = feature
         self._codes = codes_of(feature)
         self._missing_values = missing_values
-        self._last: _ReadLevels | None = None
+        self._known: dict[pa.DataType, dict[object, _ReadLevel]] = {}
 
     def read(self, column: pa.Array, file: str) -> _Read:
         if pa.types.is_null(column.type):
@@ -185,7 +223,7 @@ class _FeatureReader:
         if self._codes is None:
             return _Read(*self._read_numbers(column, file))
         places = column.cast(pa.uint8()).fill_null(2).to_numpy().astype(np.intp)
-        return _Read(_TRUTH_CODES.take(places), {}, Levels([False, True, None], places))
+        return _Read(_TRUTH_CODES.take(places), {}, Levels([False, True, None], _TRUTH_CODES, places))
 
     def _read_numbers(self, column: pa.Array, file: str) -> tuple[Floats, dict[int, str]]:
         """Read numbers or truths; where there is something to be said of them, as training does."""
@@ -199,33 +237,49 @@ class _FeatureReader:
 
     def _read_by_levels(self, column: pa.Array, file: str) -> _Read:
         coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        last = self._last
-        if last is None or not last.source.equals(coded.dictionary):
-            self._last = last = self._read_levels(coded.dictionary, file)
-        places = coded.indices.fill_null(len(last.numbers) - 1).to_numpy().astype(np.intp)
+        levels = self._read_levels(coded.dictionary, file)
+        indices = coded.indices.fill_null(len(levels.numbers) - 1) if coded.indices.null_count else coded.indices
+        places = indices.to_numpy().astype(np.intp)
         unfit = (
-            {int(row): last.unfit[int(places[row])] for row in np.flatnonzero(np.isin(places, list(last.unfit)))}
-            if last.unfit
+            {int(row): levels.unfit[int(places[row])] for row in np.flatnonzero(np.isin(places, list(levels.unfit)))}
+            if levels.unfit
             else {}
         )
         if self._codes is None:
-            return _Read(last.numbers.take(places), unfit)
-        unseen = last.unseen[places] if last.unseen.any() else None
-        return _Read(last.numbers.astype(np.float32).take(places), unfit, Levels(last.values, places), unseen)
+            return _Read(levels.numbers.take(places), unfit)
+        unseen = levels.unseen[places] if levels.unseen.any() else None
+        codes = levels.numbers.astype(np.float32)
+        return _Read(codes.take(places), unfit, Levels(levels.values, codes, places), unseen)
 
     def _read_levels(self, levels: pa.Array, file: str) -> _ReadLevels:
         """Read different values, of which several may turn out to be the same one, or to be missing."""
+        kind = levels.type
+        # dates are named by what else there is among them
+        if len(levels) > _FEW_LEVELS or not (_is_text(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return self._read_anew(levels, file)
+        known = self._known.get(kind, {})
+        found = [known.get(level) for level in levels.to_pylist()]
+        if new := [place for place, level in enumerate(found) if level is None]:
+            asked = levels.take(pa.array(new))
+            read = self._read_anew(asked, file).list_each()
+            for place, level in zip(new, read, strict=True):
+                found[place] = level
+            remembered = known if len(known) < _MOST_REMEMBERED else {}
+            self._known[kind] = remembered | dict(zip(asked.to_pylist(), read, strict=True))
+        return _ReadLevels.of([*filter(None, found), _MISSING])
+
+    def _read_anew(self, levels: pa.Array, file: str) -> _ReadLevels:
         read = self._read_values(self._name_levels(levels), file)
         if self._codes is None:
             numbers = np.append(read.values.to_numpy(dtype=np.float64), np.nan)
-            return _ReadLevels(levels, [], numbers, np.zeros(len(numbers), dtype=bool), read.rejected)
+            return _ReadLevels([None] * len(numbers), numbers, np.zeros(len(numbers), dtype=bool), read.rejected)
         native = bool if self.feature.kind == "boolean" else str
         named = zip(read.values, read.missing, strict=True)
         values: list[Value] = [*(None if gone else native(value) for value, gone in named), None]
         codes = [np.nan if value is None else self._codes.get(value) for value in values]
         unseen = np.array([code is None for code in codes])
         numbers = np.array([self.feature.other_code if code is None else code for code in codes])
-        return _ReadLevels(levels, values, numbers, unseen, read.rejected)
+        return _ReadLevels(values, numbers, unseen, read.rejected)
 
     def _name_levels(self, levels: pa.Array) -> pa.Array:
         """Give numbers that are categories their names: 1.0 is '1', unless training met it among 1.5 and the like."""
