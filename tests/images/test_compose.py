@@ -7,6 +7,17 @@ import json
 import pytest
 from images_engine import Engine, get, wait_for
 
+# read by docker compose beside its own file: the quickest model will do here
+QUICK = """
+services:
+  train:
+    environment:
+      CHURN_MLOPS__TRAINING__MODEL: logistic
+      CHURN_MLOPS__TRAINING__BUDGET_SECONDS: "5"
+      CHURN_MLOPS__EVALUATION__LEAK_REPORT: "false"
+      CHURN_MLOPS__EVALUATION__LEARNING_CURVE: "false"
+"""
+
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("api_build", "ml_build", "port_8000")]
 
 
@@ -15,6 +26,8 @@ def test_compose_trains_once_and_serves(engine: Engine) -> None:
     if engine.run("docker compose version", check=False).returncode:
         pytest.skip("needs docker compose")
     (engine.checkout / "data").mkdir(exist_ok=True)
+    override = engine.checkout / "docker-compose.override.yml"
+    override.write_text(QUICK)
     try:
         engine.run("docker compose up -d")
         first = json.loads(wait_for("http://localhost:8000/ready"))["model_version"]
@@ -24,5 +37,6 @@ def test_compose_trains_once_and_serves(engine: Engine) -> None:
         log = engine.output("docker compose logs --no-log-prefix train")
     finally:
         engine.run("docker compose down -v", check=False)
+        override.unlink()
     assert again == first
     assert f"{first} is champion already" in log
