@@ -49,7 +49,7 @@ def encode(encoder: TableEncoder, rows: Sequence[tuple[Any, ...]], is_coded: boo
 
 @pytest.mark.parametrize("few", [1 << 10, 2, 0])
 @given(batches, st.booleans())
-@settings(deadline=None, database=None, max_examples=60)
+@settings(deadline=None, database=None, max_examples=20)
 def test_customers_are_read_in_batches_as_alone(
     few: int, given_batches: list[list[tuple[Any, ...]]], is_coded: bool
 ) -> None:
