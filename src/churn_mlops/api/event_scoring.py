@@ -125,16 +125,16 @@ class EventScoring:
         if feature.kind == "categorical":
             return str(value)
         read = _read_text(feature, value) if isinstance(value, str) else value
+        if read is None or not math.isfinite(read):
+            problem = f"The feature {feature.name!r} computes to {value!r}; {KIND_WORDS[feature.kind]} was expected."
+            raise EventsRefused(problem, ("events",))
         return float(read) if feature.kind == "numeric" else bool(read)
 
 
-def _read_text(feature: Feature, text: str) -> float | bool:
-    """Read a text of a feature that is no text, as training does where it is told the kind."""
-    read: float | str | None = read_number(text) if feature.kind == "numeric" else TRUTHS.get(text.lower())
-    if isinstance(read, float | bool) and math.isfinite(read):
-        return read
-    problem = f"The feature {feature.name!r} computes to {text!r}; {KIND_WORDS[feature.kind]} was expected."
-    raise EventsRefused(problem, ("events",))
+def _read_text(feature: Feature, text: str) -> float | None:
+    """Read a text of a feature that is no text, as training does where it is told the kind; None if it is not of it."""
+    read = read_number(text) if feature.kind == "numeric" else TRUTHS.get(text.lower())
+    return read if isinstance(read, float | bool) else None
 
 
 def _check_zone(program: EventProgram, version: str) -> None:

@@ -79,7 +79,8 @@ class ServedModel:
         Args:
             registry: where it is.
             version: its name.
-            max_missing_share: customers of whom more of the features is missing are refused.
+            max_missing_share: customers of whom more of the features is missing are refused; where events are asked
+                with, those of whom more of the attributes is not sent.
             threads: how many may run its graph.
             on_scored: told of each answer.
             max_events: how many events a customer may have, where the version can be asked with events.

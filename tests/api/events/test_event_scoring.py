@@ -65,6 +65,13 @@ def test_a_text_that_is_not_of_the_kind_is_refused(kind: Kind, text: str, expect
     assert refused.value.fields == ("events",)
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_that_no_float_holds_is_refused(sign: str) -> None:
+    """As a row of a table is: two amounts that are finite may add up to one that is not."""
+    with pytest.raises(EventsRefused, match=f"^The feature 'found' computes to {sign}inf; a number was expected"):
+        compute("numeric", f"{sign}(1e308 + 1e308)")
+
+
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "Europe", "../UTC", ""])
 def test_a_time_zone_that_is_not_known_refuses_the_version(zone: str) -> None:
     """When it is loaded, not with each request."""
