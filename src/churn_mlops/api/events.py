@@ -68,8 +68,8 @@ class PredictionFromEvents(Prediction):
             s409="The version that is served was not trained on events.",
             s413="The body is larger than serving.max_body_bytes.",
             s422="A field is unknown, missing or of the wrong type, there are too many events or bytes for one "
-            "customer, as_of is later than tomorrow, too many of the customer's attributes are not sent, or the customer "
-            "is not at risk on that day.",
+            "customer, as_of is later than tomorrow, too many of the customer's attributes are not sent, or the "
+            "customer is not at risk on that day.",
             s503="No model is loaded.",
         ),
     },
