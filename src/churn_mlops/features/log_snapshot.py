@@ -76,11 +76,9 @@ def compute_snapshot(
         DataError: the log cannot be used, or nobody is at risk on that day.
     """
     observe("reading the event log")
-    notes: list[str] = []
-    customers, cancellations = (
-        read_customers(engine, settings.data),
-        read_cancellations(engine, settings.data, notes.append),
-    )
+    unusable: dict[str, str] = {}
+    customers = read_customers(engine, settings.data, unusable.__setitem__)
+    cancellations = read_cancellations(engine, settings.data, unusable.__setitem__)
     observe("checking events")
     log = check_events(engine, settings.data, rejects, customers)
     if not log.rejected:
@@ -99,4 +97,4 @@ def compute_snapshot(
             f"No customer is at risk on {day}: nobody was active in the {settings.churn.active_days} days before "
             f"(churn.active_days), and had not left already. The log runs from {begins} to {ends}."
         )
-    return LogSnapshot(engine, rows, day, number, log, tuple(f"data.cancellations: {note}" for note in notes))
+    return LogSnapshot(engine, rows, day, number, log, tuple(f"{key}: {note}" for key, note in unusable.items()))

@@ -55,10 +55,10 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
     Raises:
         DataError: the log cannot be used; the sentence says what was expected.
     """
-    unusable: list[str] = []
+    unusable: dict[str, str] = {}
     with open_engine(settings.engine, settings.spark) as engine:
-        customers = read_customers(engine, settings.data)
-        cancellations = read_cancellations(engine, settings.data, unusable.append)
+        customers = read_customers(engine, settings.data, unusable.__setitem__)
+        cancellations = read_cancellations(engine, settings.data, unusable.__setitem__)
         log = _check_log(engine, settings, customers)
         snapshots = choose_snapshots(settings.churn, log.first, log.last)
         dates = (*snapshots.training, *snapshots.test)
@@ -75,8 +75,7 @@ def load_events(settings: Settings, value_column: str | None = None, segments: S
     accepted[[reject.row - 1 for reject in table.rejects]] = False  # rows are numbered from 1, and all of them
     further = {days: outcome[accepted] for days, outcome in outcomes.items()}
     checked = {one.name: getattr(table, one.name) for one in fields(table)}
-    beside = {"data.cancellations": unusable[0]} if unusable else {}
-    changed = {"held_out": held_out, "notes": {"data.events": described, **beside, **notes, **cannot, **table.notes}}
+    changed = {"held_out": held_out, "notes": {"data.events": described, **unusable, **notes, **cannot, **table.notes}}
     return SnapshotTable(
         **(checked | changed),
         event_features=remember_features(settings, builder.cells.types),
