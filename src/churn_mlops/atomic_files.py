@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from churn_mlops.errors import NotWritable
 
@@ -15,13 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file beside its place, force it to disk, and rename it over the old one."""
+def replace_file(path: Path, content: bytes | BinaryIO) -> None:
+    """Write a file beside its place, force it to disk, and rename it over the old one.
+
+    Args:
+        path: its place.
+        content: all of it, or a file to copy it from.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                shutil.copyfileobj(content, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)

@@ -8,11 +8,9 @@ import io
 import json
 import os
 import shutil
-import tempfile
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -23,6 +21,7 @@ from churn_mlops.errors import OutputInUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from churn_mlops.data.rejects import Reject
     from churn_mlops.inference.batch_score.formats import Format, Part
@@ -150,6 +149,7 @@ class Unfinished:
         """Keep the rows that could not be scored, and nothing else."""
         self._rejects.sync()
         self._rejects.rename(rejects)
+        sync_folder(rejects.parent)
         shutil.rmtree(self._folder)
 
     def close(self) -> None:
@@ -204,23 +204,8 @@ class _GrowingFile:
         except OSError as error:
             if error.errno != errno.EXDEV:  # another file system, to which nothing can be renamed
                 raise
-            _copy(self._path, place)
-
-
-def _copy(path: Path, place: Path) -> None:
-    """Copy a file beside its place, force it to disk, and rename it."""
-    with tempfile.NamedTemporaryFile(prefix=f".{place.name}.", dir=place.parent, delete=False) as copied:
-        beside = Path(copied.name)
-        try:
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, copied)
-            copied.flush()
-            os.fsync(copied.fileno())
-            beside.chmod(0o644)
-            beside.replace(place)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+            with self._path.open("rb") as file:
+                replace_file(place, file)
 
 
 def _read_state(path: Path) -> _State:
