@@ -9,8 +9,14 @@ from benchmarks.kill_nine import Killing
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = 10
-QUICK = {"CHURN_MLOPS__TRAINING__FOLDS": "2", "CHURN_MLOPS__TRAINING__BOOTSTRAP_RESAMPLES": "100"}
+KILLS = 4
+"""One at each kind of moment."""
+QUICK = {
+    "CHURN_MLOPS__TRAINING__FOLDS": "2",
+    "CHURN_MLOPS__TRAINING__BOOTSTRAP_RESAMPLES": "100",
+    "CHURN_MLOPS__EVALUATION__LEAK_REPORT": "false",
+    "CHURN_MLOPS__EVALUATION__LEARNING_CURVE": "false",
+}
 
 
 def test_kills_at_random_moments_leave_the_registry_valid(tmp_path: Path) -> None:

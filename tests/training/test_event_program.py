@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from dataclasses import replace
 from datetime import date
@@ -227,13 +228,22 @@ def test_what_sqlite_cannot_say_is_refused(duckdb_engine: Engine, tmp_path: Path
         Built(duckdb_engine, configured, tmp_path, [SNAPSHOT])
 
 
-def test_what_sqlite_refuses_to_run_is_refused(duckdb_engine: Engine, tmp_path: Path) -> None:
-    """So many types that a query has more columns than SQLite takes, though the features do not."""
-    log = [event("anna", -days, f"type {days}") for days in range(1, 100)] + [event("emil", 400)]
-    many = {"event_types": 99, "windows_days": [7, 30, 90]}
-    configured = log_settings(write_log(tmp_path / "log.parquet", log), features=many)
+def test_what_sqlite_refuses_to_run_is_refused(
+    duckdb_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query with more columns than this SQLite takes, as one has with a hundred types where it takes 2,000."""
+    connect = sqlite3.connect
+
+    def connect_narrowly(*places: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*places, **options)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, 40)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect_narrowly)
+    log = [event("anna", -days, f"type {days}") for days in range(1, 4)] + [event("emil", 400)]
+    configured = log_settings(write_log(tmp_path / "log.parquet", log), features={"event_types": 3})
     built = Built(duckdb_engine, configured, tmp_path, [SNAPSHOT])
-    with pytest.raises(NotCompilable, match=r"^SQLite refuses a query: "):
+    with pytest.raises(NotCompilable, match=r"^SQLite refuses a query: too many columns"):
         prove_program(built.program, built.builder, built.log, SNAPSHOT, list(built.rows(SNAPSHOT).values()))
 
 
