@@ -235,7 +235,7 @@ def test_what_sqlite_refuses_to_run_is_refused(
     connect = sqlite3.connect
 
     def connect_narrowly(*places: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*places, **options)
+        connection: sqlite3.Connection = connect(*places, **options)
         connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, 40)
         return connection
 
