@@ -21,9 +21,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pa_parquet
 import pytest
+import yaml
 from log_world import write_world
 
 from churn_mlops.api.app import create_app
+from churn_mlops.config import load_settings
 from churn_mlops.data.events.engine import open_engine
 from churn_mlops.errors import ChurnMlopsError, DataError, NoEventFeatures, OutputRefused
 from churn_mlops.features.exporting import export_snapshot
@@ -209,10 +211,20 @@ def test_without_a_day_it_is_the_one_after_the_log(score: Score, capsys: pytest.
     assert "computing features as of 2025-01-01\n" in said
 
 
-def test_a_day_long_after_the_log_is_told(score: Score, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody knows what happened since."""
-    score(as_of=date(2025, 1, 11))
-    assert "the log ends on 2024-12-31, 11 days before" in capsys.readouterr().out
+def test_what_is_doubtful_about_the_log_is_told(
+    world: World, score: Score, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows what happened since it ended, nor who is meant by a cancellation of nobody."""
+    gone = pd.read_parquet(world.folder / "log" / "cancellations.parquet")
+    gone.loc[0, "customer_id"] = None
+    gone.to_parquet(tmp_path / "cancellations.parquet")
+    config = tmp_path / "config.yaml"
+    changed = world.config.read_text().replace(str(world.folder / "log" / "cancellations"), f"{tmp_path}/cancellations")
+    config.write_text(changed, encoding="utf-8")
+    score(config=config, as_of=date(2025, 1, 11))
+    said = capsys.readouterr().out
+    assert "the log ends on 2024-12-31, 11 days before" in said
+    assert f"data.cancellations: 1 of {len(gone):,} cannot be used" in said
 
 
 def test_the_best_come_first(score: Score) -> None:
@@ -221,6 +233,29 @@ def test_the_best_come_first(score: Score) -> None:
     best = pd.read_csv(score("best.csv", top=10))
     expected = everyone.sort_values("churn_probability", ascending=False, kind="stable").head(10)
     assert best["customer_id"].tolist() == expected["customer_id"].tolist()
+
+
+def test_the_best_are_those_with_whom_an_offer_earns_most(score: Score, tmp_path: Path) -> None:
+    """Where the version decides by profit: what a customer is worth stands beside the log, as of the day."""
+    write_world(tmp_path)
+    sections = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    sections["data"]["customers"]["attributes"] = ["plan", "price"]
+    sections["churn"]["horizon_days"] = [5]
+    sections["decision"] = {"mode": "profit", "customer_value": "price", "offer_cost": 5, "save_rate": 0.3}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(sections), encoding="utf-8")
+    train(load_settings(tmp_path / "config.yaml"), "logistic")
+    everyone, best = (pd.read_csv(score(f"{top}.csv", config=tmp_path / "config.yaml", top=top)) for top in (None, 10))
+    earned = everyone["churn_probability"] * 0.3 * everyone["customer_value"] - 5
+    np.testing.assert_allclose(everyone["expected_profit"], earned, rtol=1e-5)
+    # one sum for all whom it can pay to contact: 5 / 0.3, or what out-of-fold profit made of it
+    at_least = (everyone["threshold"] * everyone["customer_value"]).dropna()
+    np.testing.assert_allclose(at_least, at_least.mean(), rtol=1e-5)
+    assert everyone.loc[everyone["threshold"].isna(), "customer_value"].max() <= at_least.mean() * (1 + 1e-5)
+    assert everyone["churn_predicted"].tolist() == (everyone["churn_probability"] >= everyone["threshold"]).tolist()
+    assert set(everyone["churn_predicted"]) == {True, False}
+    expected = everyone.sort_values("expected_profit", ascending=False, kind="stable").head(10)
+    assert best["customer_id"].tolist() == expected["customer_id"].tolist()
+    assert best["customer_id"].tolist() != everyone.nlargest(10, "churn_probability")["customer_id"].tolist()
 
 
 @pytest.mark.usefixtures("small_batches")

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churn_mlops.errors import VersionRefused
+from churn_mlops.inference.batch_score import additive_tables
 from churn_mlops.inference.batch_score.additive_tables import AdditiveTables, Binning, NoTablesError
+from churn_mlops.inference.batch_score.table_encoder import Levels
 from churn_mlops.inference.scorer import Scores
 
 if TYPE_CHECKING:
@@ -41,6 +43,23 @@ def test_tables_equal_the_graph_on_and_beside_every_cut(versions: dict[str, Any]
     found = tables.score(matrix)
     np.testing.assert_allclose(found.contributions, contributions, rtol=0, atol=1e-6)
     np.testing.assert_allclose(found.probability, probability, rtol=0, atol=2e-7)
+
+
+def test_levels_are_looked_up_once_for_customers_in_any_block(
+    versions: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Customer by customer what the matrix alone says, to the last bit."""
+    version = versions["ebm"]
+    tables = AdditiveTables(version.scorer.manifest, version.registry.read_file(version.scorer.manifest))
+    matrix = draw_matrix([binning.cuts for binning in tables.binnings], rows=100)
+    expected = tables.score(matrix)
+    codes, places = np.unique(matrix[:, 1], return_inverse=True)
+    levels = {1: Levels(range(len(codes)), codes, places)}
+    monkeypatch.setattr(additive_tables, "_ROWS", 7)
+    matrix[:, 1] = np.nan  # not looked at
+    found = tables.score(matrix, levels)
+    np.testing.assert_array_equal(found.contributions, expected.contributions)
+    np.testing.assert_array_equal(found.probability, expected.probability)
 
 
 @pytest.mark.parametrize("family", ["logistic", "boosted", "blend"])

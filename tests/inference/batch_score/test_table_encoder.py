@@ -72,6 +72,17 @@ def test_a_category_is_the_same_one_as_a_number_and_as_a_text() -> None:
     assert found == [[False, True]] * 4
 
 
+def test_a_number_is_named_by_its_own_type() -> None:
+    """Where training met 1.0 among 1.5 and the like, 1 is another category, also after 1.0 and the other way round."""
+    learnt = Feature(name="plan", kind="categorical", categories=("1.0", "1.5"), other_code=2)
+    columns = [pa.array([1.0, 1.5]), pa.array([1, 2])]
+    for order in (columns, columns[::-1]):
+        encoder = TableEncoder(Signature(features=(learnt,)), MISSING)
+        for column in order:
+            table = encoder.encode(pa.RecordBatch.from_arrays([column], names=["plan"]), "customers.parquet")
+            assert table.unseen[0].tolist() == [pa.types.is_integer(column.type)] * 2
+
+
 def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts that never repeat are forgotten."""
     monkeypatch.setattr(table_encoder, "_MOST_REMEMBERED", 10)
