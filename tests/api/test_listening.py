@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,23 @@ def test_those_who_connect_together_are_accepted_in_a_few_turns(handles: list[so
     """Not one in a turn, as an event loop does with one handle: a turn is long where there is much to do."""
     turns = uvloop.run(_count_turns(handles))
     assert turns <= TOGETHER // 8
+
+
+def test_a_worker_that_begins_leaves_those_who_serve_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their listeners never block, not even for a moment: one of them would stand still in it."""
+    shared = listen("127.0.0.1", 0)
+    serving = multiply(shared)
+    set_timeout = socket.socket.settimeout
+
+    def watch(self: socket.socket, seconds: float | None) -> None:
+        set_timeout(self, seconds)
+        assert not any(os.get_blocking(handle.fileno()) for handle in serving)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "settimeout", watch)
+        begun = multiply([socket.socket(fileno=os.dup(listener.fileno())) for listener in shared])
+    assert begun
+    close([*serving, *begun])
 
 
 async def _count_turns(handles: list[socket.socket]) -> int:

@@ -63,7 +63,13 @@ def multiply(listeners: Sequence[socket.socket]) -> list[socket.socket]:
 
     An event loop of uvloop accepts one connection in a turn from each. Under load a turn takes as long as all who are
     connected keep it, so that the last of a hundred who connect together would wait for a hundred turns.
+
+    None of them blocks. Workers share what the kernel knows of a listener: `dup` of a socket that Python takes for a
+    blocking one would make it so for all workers, and whichever of them is woken for a connection that another one has
+    accepted already would stand still until the next one comes.
     """
+    for listener in listeners:
+        listener.setblocking(False)
     return [*listeners, *(listener.dup() for listener in listeners for _ in range(_ACCEPTED_AT_ONCE - 1))]
 
 
