@@ -138,6 +138,9 @@ def _rows(connections: int, rounds: list[list[Load]]) -> Iterator[Comparison]:
         pairs = [(loads[0].requests_per_second, loads[place].requests_per_second) for loads in rounds]
         yield summarise(name, "/s", pairs, less.name, less.wanted)
     yield summarise(f"{name}: p99", "ms", [(loads[0].p99_ms, loads[0].p50_ms) for loads in rounds], "its p50", "≤ 3")
+    # on a machine that others use, this is above 3 as well at times
+    tails = [[load.p99_ms / load.p50_ms for load in (loads[0], loads[-1])] for loads in rounds]
+    yield summarise(f"{name}: p99 / p50", "times", tails, LESS[-1].name)
 
 
 def _start(folder: Path) -> Comparison:

@@ -87,6 +87,41 @@ def test_a_worker_that_is_killed_is_replaced(
     assert [(line["pid"], line["exit_code"]) for line in died] == [(killed, -signal.SIGKILL)]
 
 
+def test_a_worker_that_is_told_to_stop_is_replaced(
+    start_service: StartService, sample_artifacts: Path, wait_until: Wait
+) -> None:
+    """By somebody else than its parent: no request is lost, and the others go on accepting connections."""
+    variables = {"WEB_CONCURRENCY": "2", "CHURN_MLOPS__SERVING__DRAIN_SECONDS": "0.3"}
+    process, address, log = start_service(sample_artifacts, **variables)
+    wait_until(lambda: log.read_text().count("Application startup complete") == 2)
+    ended = threading.Event()
+
+    def ask(reconnects: bool) -> int:
+        """Ask on one connection as long as it is kept open, or on a new one each time; give how often."""
+        asked = 0
+        while not ended.is_set():
+            with httpx.Client(base_url=address) as client:
+                while not ended.is_set():
+                    client.get("/health").raise_for_status()
+                    asked += 1
+                    if reconnects:
+                        break
+        return asked
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        clients = [pool.submit(ask, bool(number % 2)) for number in range(CLIENTS)]
+        wait_until(lambda: log.read_text().count('"/health"') > 100)
+        told = min(workers_of(process))
+        os.kill(told, signal.SIGTERM)
+        try:
+            wait_until(lambda: log.read_text().count("Application startup complete") == 3)
+            time.sleep(0.5)
+        finally:
+            ended.set()
+    assert min(client.result() for client in clients) > 1
+    assert (len(workers_of(process)), told in workers_of(process)) == (2, False)
+
+
 def test_a_worker_that_hangs_is_replaced(
     start_service: StartService, sample_artifacts: Path, wait_until: Wait, read_log: ReadLog, tmp_path: Path
 ) -> None:

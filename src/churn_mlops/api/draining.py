@@ -42,6 +42,10 @@ class DrainingServer(uvicorn.Server):
         serving: how long the phases may take.
         load: what it may take on at a time.
         on_started: called once it accepts connections, in the event loop.
+
+    Attributes:
+        others_accept: whether other processes accept from the same sockets and go on when this one ends, so that nobody
+            needs to be turned away.
     """
 
     def __init__(self, app: FastAPI, serving: ServingSettings, load: Load, on_started: Callable[[], None]) -> None:
@@ -56,6 +60,7 @@ class DrainingServer(uvicorn.Server):
             workers=1,
         )
         super().__init__(config)
+        self.others_accept = False
         self._app = app
         self._serving = serving
         self._load = load
@@ -108,7 +113,11 @@ class DrainingServer(uvicorn.Server):
         end = self._stop_at + min(self._serving.drain_seconds, self._serving.grace_seconds)
         while self._is_in_use() and not self.force_exit:
             if time.monotonic() >= end:
-                turn_away(self._listeners)
+                if self.others_accept:
+                    for server in self.servers:
+                        server.close()
+                else:
+                    turn_away(self._listeners)
                 await asyncio.sleep(_TICK_SECONDS)
                 return
             await asyncio.sleep(_TICK_SECONDS)

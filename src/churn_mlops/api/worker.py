@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SIGNALS = {signal.SIGTERM, signal.SIGINT}
 """What a worker is sent to end; blocked while it is made, as its parent's handlers are not for it."""
 
+ALL_STOP = b"all stop"
+"""What a worker is told before the signal, where it is not the only one to end."""
+
 Serve = Callable[["Settings", "list[socket.socket]", Callable[["str | None", "DrainingServer"], None]], None]
 """What serves in one process: given the settings, sockets to listen on, and what to call once it does."""
 
@@ -46,11 +49,16 @@ def work(serve: Serve, settings: Settings, listeners: list[socket.socket], chann
 
         def send_back() -> None:
             try:
-                channel.send_bytes(channel.recv_bytes())
+                message = channel.recv_bytes()
+                channel.send_bytes(message)
             except (EOFError, OSError):
                 loop.remove_reader(channel.fileno())
+                server.others_accept = False
                 server.stop()
+            else:
+                server.others_accept = server.others_accept and message != ALL_STOP
 
+        server.others_accept = True
         channel.send_bytes(json.dumps(line).encode())
         loop.add_reader(channel.fileno(), send_back)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from churn_mlops.api.access_log import LOGGING
 from churn_mlops.api.listening import announce, close
 from churn_mlops.api.memory import keep_what_is_there
-from churn_mlops.api.worker import SIGNALS, work
+from churn_mlops.api.worker import ALL_STOP, SIGNALS, work
 from churn_mlops.errors import WorkerFailed
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Workers:
             if worker.unanswered == _MOST_UNANSWERED:
                 _log.error("a worker hangs and is killed", extra={"pid": worker.process.pid})
                 worker.process.kill()
-            elif not worker.unanswered and not _send(worker.channel):
+            elif not worker.unanswered and not _send(worker.channel, b"beat"):
                 continue
             worker.unanswered += 1
 
@@ -184,6 +184,7 @@ class Workers:
         self._stopping = True
         close(self._listeners)  # the workers' are open as long as they want
         for worker in self._workers:
+            _send(worker.channel, ALL_STOP)
             worker.process.terminate()
         self._kill_at = time.monotonic() + self._settings.serving.grace_seconds + _KILL_AFTER_SECONDS
 
@@ -197,10 +198,10 @@ class Workers:
             worker.process.kill()
 
 
-def _send(channel: connection.Connection) -> bool:
-    """Send a beat; whether there is anybody to get it."""
+def _send(channel: connection.Connection, message: bytes) -> bool:
+    """Send a message; whether there is anybody to get it."""
     try:
-        channel.send_bytes(b"beat")
+        channel.send_bytes(message)
     except OSError:
         return False
     return True
