@@ -97,6 +97,14 @@ class FeatureEngine:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=_MOST_STATEMENTS)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA case_sensitive_like = ON")
         _add_functions(connection)
         tables = {**self.program.inputs, **{step.table: step.columns for step in self.program.steps[:-1]}}
@@ -105,7 +113,6 @@ class FeatureEngine:
             connection.execute(f"CREATE TABLE {_quote(name)} ({', '.join(map(_quote, columns))})")
         connection.commit()
         connection.set_authorizer(_authorize)
-        return connection
 
 
 def _close(connections: deque[sqlite3.Connection]) -> None:
