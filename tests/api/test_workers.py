@@ -122,6 +122,24 @@ def test_a_worker_that_is_told_to_stop_is_replaced(
     assert (len(workers_of(process)), told in workers_of(process)) == (2, False)
 
 
+def test_workers_that_all_stop_turn_clients_away(
+    start_service: StartService, sample_artifacts: Path, wait_until: Wait, tmp_path: Path
+) -> None:
+    """Each that has a connection does, once it has drained: nobody else accepts who comes between."""
+    told = "import churn_mlops.api.draining as draining\nturn_away = draining.turn_away\n"
+    told += "draining.turn_away = lambda listeners: (print('turned away', flush=True), turn_away(listeners))\n"
+    (tmp_path / "sitecustomize.py").write_text(told)
+    variables = {"WEB_CONCURRENCY": "2", "CHURN_MLOPS__SERVING__DRAIN_SECONDS": "0.3"}
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    process, address, log = start_service(sample_artifacts, **variables, PYTHONPATH=path)
+    wait_until(lambda: log.read_text().count("Application startup complete") == 2)
+    with httpx.Client(base_url=address) as client:
+        client.get("/health")
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+    assert "turned away" in log.read_text()
+
+
 def test_a_worker_that_hangs_is_replaced(
     start_service: StartService, sample_artifacts: Path, wait_until: Wait, read_log: ReadLog, tmp_path: Path
 ) -> None:

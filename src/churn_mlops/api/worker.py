@@ -55,8 +55,9 @@ def work(serve: Serve, settings: Settings, listeners: list[socket.socket], chann
                 loop.remove_reader(channel.fileno())
                 server.others_accept = False
                 server.stop()
-            else:
-                server.others_accept = server.others_accept and message != ALL_STOP
+                return
+            if message == ALL_STOP:
+                server.others_accept = False
 
         server.others_accept = True
         channel.send_bytes(json.dumps(line).encode())
